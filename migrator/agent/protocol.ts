@@ -1,0 +1,99 @@
+import { type Static, Type } from '@sinclair/typebox';
+
+/**
+ * What the gateway says to an agent, and one agent to another: JSON over HTTPS with mutual TLS.
+ *
+ * | call | role | who may |
+ * |---|---|---|
+ * | `GET /v1/info` | – | gateway |
+ * | `GET /v1/containers` | – | gateway |
+ * | `POST /v1/containers/NAME/start`, `…/remove` | – | gateway |
+ * | `POST /v1/migrations/ID/examine` | source | gateway |
+ * | `POST /v1/migrations/ID/admit` | destination | gateway |
+ * | `POST /v1/migrations/ID/prepare` | destination | gateway |
+ * | `POST /v1/migrations/ID/connect` | source | gateway |
+ * | `POST /v1/migrations/ID/freeze` | source | gateway |
+ * | `POST /v1/migrations/ID/dump` | source | gateway |
+ * | `POST /v1/migrations/ID/send` | source | gateway |
+ * | `PUT  /v1/migrations/ID/images` | destination | another agent |
+ * | `POST /v1/migrations/ID/restore` | destination | gateway |
+ * | `POST /v1/migrations/ID/health` | destination | gateway |
+ * | `POST /v1/migrations/ID/commit` | destination | gateway: the instance is for good |
+ * | `POST /v1/migrations/ID/discard` | destination | gateway: undo everything of this migration here |
+ * | `POST /v1/migrations/ID/thaw` | source | gateway: undo everything of this migration here |
+ * | `POST /v1/migrations/ID/finish` | source | gateway: the destination is for good, remove the container here |
+ *
+ * Errors are `{code, message, mend?, retryable}` with a 4xx or 5xx status. `discard`, `thaw`, `commit` and `finish`
+ * may be repeated, also by a restarted gateway to a restarted agent.
+ */
+export const AgentInfo = Type.Object({
+  host: Type.String(),
+  version: Type.String(),
+  engines: Type.Array(Type.String()),
+});
+export type AgentInfo = Static<typeof AgentInfo>;
+
+export const MigrationRole = { source: 'source', destination: 'destination' } as const;
+export type MigrationRole = (typeof MigrationRole)[keyof typeof MigrationRole];
+
+export const ContainerReport = Type.Object({
+  name: Type.String(),
+  engine: Type.String(),
+  state: Type.Union([
+    Type.Literal('absent'),
+    Type.Literal('running'),
+    Type.Literal('frozen'),
+    Type.Literal('stopped'),
+  ]),
+  port: Type.Integer(),
+  /** The migration that has this container in its hands here, if any. */
+  migration: Type.Optional(
+    Type.Object({
+      id: Type.String(),
+      role: Type.Union([Type.Literal('source'), Type.Literal('destination')]),
+    }),
+  ),
+});
+export type ContainerReport = Static<typeof ContainerReport>;
+
+export const Finding = Type.Object({ code: Type.String(), message: Type.String(), mend: Type.String() });
+
+export const Footprint = Type.Object({
+  engine: Type.String(),
+  port: Type.Integer(),
+  memoryBytes: Type.Integer({ minimum: 0 }),
+  processes: Type.Integer({ minimum: 0 }),
+  evidence: Type.Record(Type.String(), Type.String()),
+});
+
+export const ExamineRequest = Type.Object({ container: Type.String() });
+export const ExamineReply = Type.Object({ footprint: Footprint, findings: Type.Array(Finding) });
+
+export const AdmitRequest = Type.Object({ container: Type.String(), footprint: Footprint });
+export const AdmitReply = Type.Object({ findings: Type.Array(Finding) });
+
+/** `leaseMs`: an instance restored here and not committed within this time of the restore destroys itself. */
+export const PrepareRequest = Type.Object({
+  container: Type.String(),
+  leaseMs: Type.Integer({ minimum: 1000 }),
+});
+
+/** Opens the connection that the images will travel on, so that the frozen time does not pay for handshakes. */
+export const ConnectRequest = Type.Object({ container: Type.String(), to: Type.String({ format: 'uri' }) });
+
+/** `atMs`: when the thing was true, in milliseconds after the agent received the request. */
+export const FreezeReply = Type.Object({ frozenAtMs: Type.Number() });
+export const SendReply = Type.Object({
+  /** On the wire, TLS included. */
+  bytesSent: Type.Integer(),
+  /** What the checkpoint measures on disk. */
+  imageBytes: Type.Integer(),
+});
+/** `sinceRunningMs`: how long before this reply was written the first process ran. */
+export const RestoreReply = Type.Object({ sinceRunningMs: Type.Number() });
+
+export type ExamineReply = Static<typeof ExamineReply>;
+export type AdmitReply = Static<typeof AdmitReply>;
+export type FreezeReply = Static<typeof FreezeReply>;
+export type SendReply = Static<typeof SendReply>;
+export type RestoreReply = Static<typeof RestoreReply>;

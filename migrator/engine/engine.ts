@@ -1,0 +1,80 @@
+/** What can be told of a container on a host, whatever runs it. */
+export const ContainerState = {
+  absent: 'absent',
+  running: 'running',
+  frozen: 'frozen',
+  stopped: 'stopped',
+} as const;
+export type ContainerState = (typeof ContainerState)[keyof typeof ContainerState];
+
+export interface ContainerStatus {
+  readonly name: string;
+  /** The engine's name: `runc`, … */
+  readonly engine: string;
+  readonly state: ContainerState;
+  /** The port the app listens on at the host's address. */
+  readonly port: number;
+}
+
+/** One reason why a move cannot be made, found before anything is touched. Codes are listed in docs/errors.md. */
+export interface Finding {
+  readonly code: string;
+  readonly message: string;
+  readonly mend: string;
+}
+
+/** What the source tells the destination of a container before a move. */
+export interface Footprint {
+  readonly engine: string;
+  readonly port: number;
+  /** What a dump will write and a restore will fill: anonymous, shared and swapped memory of all processes. */
+  readonly memoryBytes: number;
+  readonly processes: number;
+  /** The engine's own evidence for the other side's check (for CRIU engines its CPU image, base64). Opaque. */
+  readonly evidence: Readonly<Record<string, string>>;
+}
+
+/** A directory made for one migration at one end, and what an engine keeps there. */
+export interface Workspace {
+  readonly migrationId: string;
+  /** Holds the checkpoint: on tmpfs, empty at the start. What is sent is this directory's files, nothing else. */
+  readonly imagesDir: string;
+  /** For logs and scratch; never sent. */
+  readonly workDir: string;
+}
+
+/**
+ * What a host can do with containers. One implementation per container engine.
+ *
+ * Every method may be repeated after a crash: each brings about a state rather than making a step. All of them
+ * settle within the deadline of `signal`, and leave no process behind when it fires.
+ */
+export interface Engine {
+  readonly name: string;
+  /** The container names this engine was told of. */
+  containers(): readonly string[];
+  status(name: string, signal: AbortSignal): Promise<ContainerStatus>;
+  /** Start afresh and return once the health check passes. @throws `CONTAINER_EXISTS`, `HEALTH_CHECK_FAILED` */
+  start(name: string, signal: AbortSignal): Promise<void>;
+  /** Kill and forget the container, frozen or not. Settles at once when there is none. */
+  remove(name: string, signal: AbortSignal): Promise<void>;
+
+  /** Source: what stands against a move, and what the move will carry. Touches nothing the app can notice. */
+  examine(name: string, signal: AbortSignal): Promise<{ footprint: Footprint; findings: Finding[] }>;
+  /** Destination: what stands against taking the container. */
+  admit(name: string, footprint: Footprint, imagesDir: string, signal: AbortSignal): Promise<Finding[]>;
+
+  /** Destination: everything a restore needs besides the images, done while the app still runs at the source. */
+  prepare(name: string, workspace: Workspace, signal: AbortSignal): Promise<void>;
+
+  /** Source: stop every process where it is. Settles when all are frozen. */
+  freeze(name: string, signal: AbortSignal): Promise<void>;
+  /** Source: let it run on. Waits for a dump that is under way, so that no process wakes in the middle of one. */
+  thaw(name: string, signal: AbortSignal): Promise<void>;
+  /** Source: write the frozen container's checkpoint to `workspace.imagesDir`; it stays frozen. */
+  dump(name: string, workspace: Workspace, signal: AbortSignal): Promise<void>;
+  /** Destination: bring the container back to life from `workspace.imagesDir`. Settles when it runs. */
+  restore(name: string, workspace: Workspace, signal: AbortSignal): Promise<void>;
+  /** Settles when the container answers its health check. @throws `HEALTH_CHECK_FAILED` */
+  healthy(name: string, signal: AbortSignal): Promise<void>;
+}

@@ -1,0 +1,71 @@
+import type { ErrorBody } from './errors.ts';
+
+/** The steps of a migration, in the order they are made. */
+export const Step = {
+  preflight: 'preflight',
+  prepare: 'prepare',
+  hold: 'hold',
+  freeze: 'freeze',
+  dump: 'dump',
+  send: 'send',
+  restore: 'restore',
+  healthCheck: 'health-check',
+  commit: 'commit',
+  release: 'release',
+  cleanup: 'cleanup',
+} as const;
+export type Step = (typeof Step)[keyof typeof Step];
+
+export const Outcome = {
+  /** The app runs at the destination. */
+  succeeded: 'succeeded',
+  /** Refused by preflight: nothing was touched. */
+  refused: 'refused',
+  /** Something failed; the app runs on at the source as if nothing had been tried. */
+  rolledBack: 'rolled-back',
+} as const;
+export type Outcome = (typeof Outcome)[keyof typeof Outcome];
+
+/** What one migration cost. Names as in docs: see README, "Words for times". */
+export interface Figures {
+  readonly frozenMs?: number;
+  readonly holdMs?: number;
+  readonly totalMs: number;
+  readonly bytesSent?: number;
+  readonly imageBytes?: number;
+  readonly heldRequests?: number;
+}
+
+interface EventBase {
+  readonly migrationId: string;
+  readonly app: string;
+  /** Wall clock, ISO 8601. */
+  readonly at: string;
+  /** Milliseconds since the order, by a monotonic clock. */
+  readonly elapsedMs: number;
+}
+
+/** One feed: the journal, the API's stream, the log, the metrics and the CLI all listen to these. */
+export type MigrationEvent =
+  | (EventBase & { readonly type: 'started'; readonly from: string; readonly to: string })
+  | (EventBase & { readonly type: 'step-started'; readonly step: Step })
+  | (EventBase & {
+      readonly type: 'step-finished';
+      readonly step: Step;
+      readonly durationMs: number;
+      /** What the step measured: bytes, requests, milliseconds. */
+      readonly detail?: Readonly<Record<string, number>>;
+    })
+  | (EventBase & {
+      readonly type: 'step-failed';
+      readonly step: Step;
+      readonly durationMs: number;
+      readonly error: ErrorBody;
+    })
+  | (EventBase & { readonly type: 'undo-started' | 'undo-finished'; readonly step: Step })
+  | (EventBase & {
+      readonly type: 'ended';
+      readonly outcome: Outcome;
+      readonly figures: Figures;
+      readonly error?: ErrorBody;
+    });
