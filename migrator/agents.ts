@@ -1,0 +1,25 @@
+import type { AdmitReply, ExamineReply, SendReply } from './agent/protocol.ts';
+import type { Footprint } from './engine/engine.ts';
+
+/**
+ * What a migration asks of the agent on a host; `migrator/agent/protocol.ts` says what each call does.
+ * Times are `performance.now()` readings of the caller, taken so that a span between two of them is never too short.
+ */
+export interface Agent {
+  readonly host: string;
+  /** Where other agents reach it. */
+  readonly url: string;
+  examine(id: string, container: string, signal: AbortSignal): Promise<ExamineReply>;
+  admit(id: string, container: string, footprint: Footprint, signal: AbortSignal): Promise<AdmitReply>;
+  prepare(id: string, options: { container: string; leaseMs: number }, signal: AbortSignal): Promise<void>;
+  connect(id: string, options: { container: string; to: string }, signal: AbortSignal): Promise<void>;
+  freeze(id: string, signal: AbortSignal): Promise<{ frozenAt: number }>;
+  dump(id: string, signal: AbortSignal): Promise<void>;
+  send(id: string, signal: AbortSignal): Promise<SendReply>;
+  restore(id: string, signal: AbortSignal): Promise<{ runningAt: number }>;
+  health(id: string, signal: AbortSignal): Promise<void>;
+  commit(id: string, signal: AbortSignal): Promise<void>;
+  discard(id: string, signal: AbortSignal): Promise<void>;
+  thaw(id: string, signal: AbortSignal): Promise<void>;
+  finish(id: string, signal: AbortSignal): Promise<void>;
+}

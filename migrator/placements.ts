@@ -1,0 +1,11 @@
+import type { Target } from './gate.ts';
+
+/** Where every app runs. What the saga asks of whoever keeps this. */
+export interface Placements {
+  /** The host that runs the app, as far as is known. */
+  hostOf(app: string): string | undefined;
+  /** How the gate reaches the app when it runs on `host`. */
+  targetAt(app: string, host: string): Target;
+  /** Remember for good that the app runs on `host` now. */
+  moved(app: string, host: string): Promise<void>;
+}
