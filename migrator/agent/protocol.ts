@@ -15,7 +15,8 @@ import { type Static, Type } from '@sinclair/typebox';
  * | `POST /v1/migrations/ID/freeze` | source | gateway |
  * | `POST /v1/migrations/ID/dump` | source | gateway |
  * | `POST /v1/migrations/ID/send` | source | gateway |
- * | `PUT  /v1/migrations/ID/images` | destination | another agent |
+ * | `GET  /v1/migrations/ID/images` | destination | another agent: may I send, and what can you decode? |
+ * | `PUT  /v1/migrations/ID/images` | destination | another agent; the stream is told in docs/transfer.md |
  * | `POST /v1/migrations/ID/restore` | destination | gateway |
  * | `POST /v1/migrations/ID/health` | destination | gateway |
  * | `POST /v1/migrations/ID/commit` | destination | gateway: the instance is for good |
@@ -24,8 +25,20 @@ import { type Static, Type } from '@sinclair/typebox';
  * | `POST /v1/migrations/ID/finish` | source | gateway: the destination is for good, remove the container here |
  *
  * Errors are `{code, message, mend?, retryable}` with a 4xx or 5xx status. `discard`, `thaw`, `commit` and `finish`
- * may be repeated, also by a restarted gateway to a restarted agent.
+ * may be repeated, also by a restarted gateway to a restarted agent. What is over stays over: after `discard`, or
+ * after the lease ran out, `commit` fails with `LEASE_EXPIRED`; after `commit`, `discard` fails with
+ * `MIGRATION_OVER`, as `finish` does after `thaw` and `thaw` after `finish`. `thaw` and `discard` end what is under
+ * way for their migration. `prepare` wants an `admit` of the same migration before it: that bounds what may be sent.
  */
+export const Nothing = Type.Object({});
+
+export const ErrorReply = Type.Object({
+  code: Type.String(),
+  message: Type.String(),
+  mend: Type.Optional(Type.String()),
+  retryable: Type.Boolean(),
+});
+
 export const AgentInfo = Type.Object({
   host: Type.String(),
   version: Type.String(),
@@ -56,6 +69,9 @@ export const ContainerReport = Type.Object({
 });
 export type ContainerReport = Static<typeof ContainerReport>;
 
+export const ContainersReply = Type.Object({ containers: Type.Array(ContainerReport) });
+export type ContainersReply = Static<typeof ContainersReply>;
+
 export const Finding = Type.Object({ code: Type.String(), message: Type.String(), mend: Type.String() });
 
 export const Footprint = Type.Object({
@@ -78,10 +94,16 @@ export const PrepareRequest = Type.Object({
   leaseMs: Type.Integer({ minimum: 1000 }),
 });
 
-/** Opens the connection that the images will travel on, so that the frozen time does not pay for handshakes. */
-export const ConnectRequest = Type.Object({ container: Type.String(), to: Type.String({ format: 'uri' }) });
+/** What a destination answers to `GET …/images`: the encodings it can undo, the best first. */
+export const ImagesOffer = Type.Object({ encodings: Type.Array(Type.String()) });
 
-/** `atMs`: when the thing was true, in milliseconds after the agent received the request. */
+/** Opens the connection that the images will travel on, so that the frozen time does not pay for handshakes. */
+export const ConnectRequest = Type.Object({
+  container: Type.String(),
+  to: Type.String({ pattern: '^https://' }),
+});
+
+/** `frozenAtMs`: when the freeze began, in milliseconds after the agent received the request. */
 export const FreezeReply = Type.Object({ frozenAtMs: Type.Number() });
 export const SendReply = Type.Object({
   /** On the wire, TLS included. */
@@ -92,6 +114,10 @@ export const SendReply = Type.Object({
 /** `sinceRunningMs`: how long before this reply was written the first process ran. */
 export const RestoreReply = Type.Object({ sinceRunningMs: Type.Number() });
 
+export type ExamineRequest = Static<typeof ExamineRequest>;
+export type AdmitRequest = Static<typeof AdmitRequest>;
+export type PrepareRequest = Static<typeof PrepareRequest>;
+export type ConnectRequest = Static<typeof ConnectRequest>;
 export type ExamineReply = Static<typeof ExamineReply>;
 export type AdmitReply = Static<typeof AdmitReply>;
 export type FreezeReply = Static<typeof FreezeReply>;
