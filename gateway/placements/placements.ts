@@ -133,7 +133,7 @@ export class Placements implements MigratorPlacements {
     const { signal } = this.#stop;
     for (let delayMs = FIRST_RETRY_MS; this.#someAreMissing() && !signal.aborted; ) {
       try {
-        await wait(delayMs, undefined, { signal, ref: false });
+        await wait(delayMs, undefined, { signal });
       } catch {
         return;
       }
