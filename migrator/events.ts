@@ -23,6 +23,8 @@ export const Outcome = {
   refused: 'refused',
   /** Something failed; the app runs on at the source as if nothing had been tried. */
   rolledBack: 'rolled-back',
+  /** The way back failed too, for a reason that does not pass by itself. Tried again when the gateway starts. */
+  failed: 'failed',
 } as const;
 export type Outcome = (typeof Outcome)[keyof typeof Outcome];
 

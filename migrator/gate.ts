@@ -27,8 +27,8 @@ export interface Gate {
   /**
    * Close the gate, wait until every request in flight is answered and every connection to the app is closed.
    *
-   * @throws HoldfastError `DRAIN_TIMEOUT` when the budget runs out. The gate is then open again, to the target it
-   * had, and nothing that was in flight or held has been failed.
+   * @throws HoldfastError `DRAIN_TIMEOUT` when the budget runs out, or the reason of `signal`. Whatever it throws, the
+   * gate is then open again, to the target it had, and nothing that was in flight or held has been failed.
    */
   hold(app: string, options: { drainTimeoutMs: number; signal: AbortSignal }): Promise<HoldReport>;
   /** Open the gate to `target`, first in, first out. Settles when the first held request was sent on. */

@@ -6,6 +6,6 @@ export interface Placements {
   hostOf(app: string): string | undefined;
   /** How the gate reaches the app when it runs on `host`. */
   targetAt(app: string, host: string): Target;
-  /** Remember for good that the app runs on `host` now. */
+  /** Remember that the app runs on `host` now. Never rejects: what cannot be kept, the agents tell again. */
   moved(app: string, host: string): Promise<void>;
 }

@@ -1,0 +1,294 @@
+import type { Agent } from './agents.ts';
+import { Deadlines, FOR_AS_LONG_AS_IT_TAKES, insist } from './deadlines.ts';
+import { type ErrorBody, HoldfastError, toErrorBody } from './errors.ts';
+import { type Figures, type MigrationEvent, Outcome, Step } from './events.ts';
+import type { Gate } from './gate.ts';
+import type { Placements } from './placements.ts';
+import { preflight } from './preflight.ts';
+import { IfItFails, wayBack } from './undo.ts';
+
+export interface Order {
+  readonly id: string;
+  readonly app: string;
+  readonly container: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface HoldLimits {
+  readonly drainTimeoutMs: number;
+  readonly maxHoldMs: number;
+}
+
+/** An event without what is the same in all of one migration's. */
+export type EventBody = MigrationEvent extends infer E
+  ? E extends MigrationEvent
+    ? Omit<E, 'migrationId' | 'app' | 'at' | 'elapsedMs'>
+    : never
+  : never;
+
+export interface MigrationContext {
+  readonly order: Order;
+  readonly source: Agent;
+  readonly destination: Agent;
+  readonly gate: Gate;
+  readonly placements: Placements;
+  readonly limits: HoldLimits;
+  /** Journal the event, then tell it. @throws when a step could not be journaled: then it must not be made */
+  readonly emit: (body: EventBody) => Promise<void>;
+  /** Fires when the gateway itself must end: whatever is unfinished is left to the journal. */
+  readonly signal: AbortSignal;
+}
+
+/** Kept back from the hold's budget, so that the way back is made while the held requests still wait. */
+const ROLLBACK_RESERVE = 0.25;
+
+/**
+ * Move one app, as a saga: every step is journaled before it is made, and every step made can be undone until the
+ * destination has committed. The commit is one durable write of the destination's agent: before it the instance there
+ * destroys itself unless told otherwise, after it the source is only waiting to be removed.
+ */
+export class Migration {
+  readonly #context: MigrationContext;
+  readonly #orderedAt = performance.now();
+  readonly #begun: Set<Step>;
+  #clean = true;
+  #frozenAt: number | undefined;
+  #figures: Omit<Figures, 'totalMs'> = {};
+  #totalMs: number | undefined;
+
+  /** @param begun the steps that the journal shows as begun, when a crashed migration is taken up again */
+  constructor(context: MigrationContext, begun: readonly Step[] = []) {
+    this.#context = context;
+    this.#begun = new Set(begun);
+  }
+
+  /**
+   * Make the move. Settles when it has ended, with how; with undefined when the gateway is ending and the journal's
+   * next reader must go on. Never rejects for a migration that failed.
+   */
+  async run(): Promise<Outcome | undefined> {
+    try {
+      await this.#preflight();
+    } catch (error) {
+      return this.#end(Outcome.refused, error);
+    }
+    return this.#carryOut(async () => {
+      await this.#prepare();
+      const budget = await this.#hold();
+      await this.#freeze(budget);
+      await this.#transfer(budget);
+      await this.#restore(budget);
+      await this.#commit();
+    });
+  }
+
+  /** Finish or undo what a crashed gateway left behind. The gate holds the app's requests meanwhile. */
+  async resume(): Promise<Outcome | undefined> {
+    this.#begun.add(Step.hold);
+    return this.#carryOut(async () => {
+      if (this.#begun.has(Step.commit)) return this.#commit();
+      throw new HoldfastError(
+        'GATEWAY_RESTARTED',
+        'the gateway was restarted in the middle of the migration',
+        {
+          mend: 'order the migration again',
+          retryable: true,
+        },
+      );
+    });
+  }
+
+  /** False when something was left on a host that `cleanUp` must still take away. */
+  get clean(): boolean {
+    return this.#clean;
+  }
+
+  /** Try once more to leave nothing behind. @throws when a host does not answer */
+  async cleanUp(outcome: Outcome): Promise<void> {
+    const { order, source, destination, signal } = this.#context;
+    const soon = within(signal, Deadlines.cleanupMs);
+    if (outcome === Outcome.succeeded) await source.finish(order.id, soon);
+    if (outcome === Outcome.rolledBack) await destination.discard(order.id, soon);
+  }
+
+  async #carryOut(forward: () => Promise<void>): Promise<Outcome | undefined> {
+    try {
+      await forward();
+    } catch (error) {
+      return this.#goBack(error);
+    }
+    await this.#release();
+    await this.#step(Step.cleanup, Deadlines.cleanupMs, () => this.cleanUp(Outcome.succeeded)).catch(
+      () => {},
+    );
+    await this.#end(Outcome.succeeded);
+  }
+
+  async #preflight(): Promise<void> {
+    const { order, source, destination } = this.#context;
+    await this.#step(
+      Step.preflight,
+      Deadlines.preflightMs,
+      (signal) => preflight(order, source, destination, signal),
+      ({ memoryBytes, processes }) => ({ memoryBytes, processes }),
+    );
+  }
+
+  async #prepare(): Promise<void> {
+    const { order, source, destination, limits } = this.#context;
+    await this.#step(Step.prepare, Deadlines.prepareMs, async (signal) => {
+      const { container } = order;
+      await destination.prepare(order.id, { container, leaseMs: limits.maxHoldMs }, signal);
+      await source.connect(order.id, { container, to: destination.url }, signal);
+    });
+  }
+
+  /** @returns fires when the hold has lasted so long that there is just time for the way back */
+  async #hold(): Promise<AbortSignal> {
+    const { order, gate, limits, signal } = this.#context;
+    const budget = AbortSignal.timeout(limits.maxHoldMs * (1 - ROLLBACK_RESERVE));
+    const { drainTimeoutMs } = limits;
+    try {
+      await this.#step(
+        Step.hold,
+        limits.maxHoldMs,
+        () => gate.hold(order.app, { drainTimeoutMs, signal: AbortSignal.any([signal, budget]) }),
+        ({ drainedRequests, drainMs }) => ({ drainedRequests, drainMs }),
+      );
+    } catch (error) {
+      // A gate that could not be closed has opened itself again.
+      this.#begun.delete(Step.hold);
+      throw error;
+    }
+    return budget;
+  }
+
+  async #freeze(budget: AbortSignal): Promise<void> {
+    const { order, source } = this.#context;
+    await this.#step(Step.freeze, Deadlines.freezeMs, async (signal) => {
+      this.#frozenAt = (await source.freeze(order.id, AbortSignal.any([signal, budget]))).frozenAt;
+    });
+  }
+
+  async #transfer(budget: AbortSignal): Promise<void> {
+    const { order, source } = this.#context;
+    await this.#step(Step.dump, Deadlines.dumpMs, (signal) =>
+      source.dump(order.id, AbortSignal.any([signal, budget])),
+    );
+    const { bytesSent, imageBytes } = await this.#step(
+      Step.send,
+      Deadlines.sendMs,
+      (signal) => source.send(order.id, AbortSignal.any([signal, budget])),
+      (reply) => ({ bytesSent: reply.bytesSent, imageBytes: reply.imageBytes }),
+    );
+    this.#figures = { ...this.#figures, bytesSent, imageBytes };
+  }
+
+  async #restore(budget: AbortSignal): Promise<void> {
+    const { order, destination } = this.#context;
+    await this.#step(Step.restore, Deadlines.restoreMs, async (signal) => {
+      const { runningAt } = await destination.restore(order.id, AbortSignal.any([signal, budget]));
+      this.#thawedAt(runningAt);
+    });
+    await this.#step(Step.healthCheck, Deadlines.healthCheckMs, (signal) =>
+      destination.health(order.id, AbortSignal.any([signal, budget])),
+    );
+  }
+
+  /**
+   * An agent that does not answer may have committed or not, so only its word, or its refusal, ends this step: going
+   * back on silence could leave two live copies.
+   */
+  async #commit(): Promise<void> {
+    const { order, destination, placements, signal } = this.#context;
+    await this.#step(Step.commit, FOR_AS_LONG_AS_IT_TAKES, async () => {
+      await insist((within) => destination.commit(order.id, within), {
+        attemptMs: Deadlines.commitMs,
+        withinMs: FOR_AS_LONG_AS_IT_TAKES,
+        signal,
+      });
+      await placements.moved(order.app, order.to);
+    });
+    this.#totalMs = this.#elapsedMs();
+  }
+
+  async #release(): Promise<void> {
+    const { order, gate, placements } = this.#context;
+    const report = await this.#step(
+      Step.release,
+      Deadlines.undoMs,
+      () => gate.release(order.app, placements.targetAt(order.app, order.to)),
+      ({ holdMs, heldRequests }) => ({ holdMs, heldRequests }),
+    );
+    this.#figures = { ...this.#figures, ...report };
+  }
+
+  async #goBack(error: unknown): Promise<Outcome | undefined> {
+    const { emit, signal } = this.#context;
+    let failure: unknown;
+    for (const undo of wayBack(this.#begun, this.#context)) {
+      await emit({ type: 'undo-started', step: undo.step });
+      try {
+        const report = await undo.make();
+        if (report) this.#figures = { ...this.#figures, ...report };
+        if (undo.step === Step.freeze) this.#thawedAt(performance.now());
+        await emit({ type: 'undo-finished', step: undo.step });
+      } catch (undoError) {
+        // A gateway that is ending leaves the rest to its successor, which finds all this in the journal.
+        if (signal.aborted) return undefined;
+        if (undo.ifItFails === IfItFails.stop) return this.#end(Outcome.failed, undoError);
+        if (undo.ifItFails === IfItFails.goOn) failure = undoError;
+        else this.#clean = false;
+      }
+    }
+    return failure === undefined ? this.#end(Outcome.rolledBack, error) : this.#end(Outcome.failed, failure);
+  }
+
+  #thawedAt(at: number): void {
+    if (this.#frozenAt !== undefined) this.#figures = { ...this.#figures, frozenMs: at - this.#frozenAt };
+  }
+
+  async #step<T>(
+    step: Step,
+    timeoutMs: number,
+    make: (signal: AbortSignal) => Promise<T>,
+    detailOf?: (result: T) => Readonly<Record<string, number>>,
+  ): Promise<T> {
+    const { emit, signal } = this.#context;
+    await emit({ type: 'step-started', step });
+    this.#begun.add(step);
+    const began = performance.now();
+    try {
+      const withDeadline = timeoutMs === FOR_AS_LONG_AS_IT_TAKES ? signal : within(signal, timeoutMs);
+      const result = await make(withDeadline);
+      const durationMs = performance.now() - began;
+      await emit({
+        type: 'step-finished',
+        step,
+        durationMs,
+        ...(detailOf ? { detail: detailOf(result) } : {}),
+      });
+      return result;
+    } catch (error) {
+      const durationMs = performance.now() - began;
+      await emit({ type: 'step-failed', step, durationMs, error: toErrorBody(error) });
+      throw error;
+    }
+  }
+
+  async #end(outcome: Outcome, error?: unknown): Promise<Outcome> {
+    const figures = { ...this.#figures, totalMs: this.#totalMs ?? this.#elapsedMs() };
+    const failed: { error?: ErrorBody } = error === undefined ? {} : { error: toErrorBody(error) };
+    await this.#context.emit({ type: 'ended', outcome, figures, ...failed });
+    return outcome;
+  }
+
+  #elapsedMs(): number {
+    return performance.now() - this.#orderedAt;
+  }
+}
+
+function within(signal: AbortSignal, timeoutMs: number): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+}

@@ -1,0 +1,23 @@
+import type { Agent } from './agents.ts';
+import type { Finding, Footprint } from './engine/engine.ts';
+import { HoldfastError } from './errors.ts';
+
+/**
+ * Ask both ends what stands against the move, while nothing has been touched yet.
+ *
+ * @throws HoldfastError with the code of the first finding; the message and the mend tell all of them
+ */
+export async function preflight(
+  order: { readonly id: string; readonly container: string },
+  source: Agent,
+  destination: Agent,
+  signal: AbortSignal,
+): Promise<Footprint> {
+  const { id, container } = order;
+  const { footprint, findings } = await source.examine(id, container, signal);
+  const admission = await destination.admit(id, container, footprint, signal);
+  const all: Finding[] = [...findings, ...admission.findings];
+  if (all[0] === undefined) return footprint;
+  const message = all.map((finding) => finding.message).join('; ');
+  throw new HoldfastError(all[0].code, message, { mend: all.map((finding) => finding.mend).join('; ') });
+}

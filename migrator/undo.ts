@@ -1,0 +1,72 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Deadlines, FOR_AS_LONG_AS_IT_TAKES, insist } from './deadlines.ts';
+import { HoldfastError } from './errors.ts';
+import { Step } from './events.ts';
+import type { ReleaseReport } from './gate.ts';
+import type { MigrationContext } from './migration.ts';
+
+export const IfItFails = {
+  /** What comes after it would be unsafe. */
+  stop: 'stop',
+  /** What comes after it is still the best that can be done. */
+  goOn: 'go-on',
+  /** It can be made up for later. */
+  later: 'later',
+} as const;
+export type IfItFails = (typeof IfItFails)[keyof typeof IfItFails];
+
+export interface Undo {
+  readonly step: Step;
+  readonly ifItFails: IfItFails;
+  make(): Promise<ReleaseReport | undefined>;
+}
+
+/**
+ * The way back from a migration that did not reach its commit, for the steps that were begun, last one first.
+ *
+ * The order is what keeps a second copy from running: the instance at the destination is gone before the source thaws,
+ * and the source has thawed before the gate opens.
+ */
+export function wayBack(begun: ReadonlySet<Step>, context: MigrationContext): Undo[] {
+  const undos: Undo[] = [
+    { step: Step.restore, ifItFails: IfItFails.stop, make: () => fence(context) },
+    { step: Step.freeze, ifItFails: IfItFails.goOn, make: () => thaw(context) },
+    { step: Step.hold, ifItFails: IfItFails.goOn, make: () => reopen(context) },
+    { step: Step.prepare, ifItFails: IfItFails.later, make: () => discard(context) },
+  ];
+  return undos.filter((undo) => begun.has(undo.step));
+}
+
+/**
+ * Make sure that no instance runs at the destination: by its agent's word, or, when that does not answer, by waiting
+ * until the lease it was given has run out.
+ */
+async function fence({ order, destination, limits, signal }: MigrationContext): Promise<undefined> {
+  const leaseEnds = performance.now() + limits.maxHoldMs;
+  try {
+    await insist((within) => destination.discard(order.id, within), {
+      attemptMs: Deadlines.undoMs,
+      withinMs: limits.maxHoldMs,
+      signal,
+    });
+  } catch (error) {
+    if (!(error instanceof HoldfastError && error.retryable)) throw error;
+    await sleep(Math.max(0, leaseEnds - performance.now()), undefined, { signal });
+  }
+}
+
+async function thaw({ order, source, signal }: MigrationContext): Promise<undefined> {
+  await insist((within) => source.thaw(order.id, within), {
+    attemptMs: Deadlines.undoMs,
+    withinMs: FOR_AS_LONG_AS_IT_TAKES,
+    signal,
+  });
+}
+
+async function reopen({ order, gate, placements }: MigrationContext): Promise<ReleaseReport> {
+  return gate.release(order.app, placements.targetAt(order.app, order.from));
+}
+
+async function discard({ order, destination, signal }: MigrationContext): Promise<undefined> {
+  await destination.discard(order.id, AbortSignal.any([signal, AbortSignal.timeout(Deadlines.undoMs)]));
+}
