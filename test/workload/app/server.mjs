@@ -4,6 +4,7 @@
  * | request | answer |
  * |---|---|
  * | `GET` or `POST /visit` | `{id, seq, prev, hash, user, count}` (see ledger.mjs); for a POST also the body's `digest` and `sizeBytes` |
+ * | `GET /page` | a page of some kilobyte from the sessions; changes nothing, for load that is not checked |
  * | `GET /state` | totals, chain head, pid, start time; with `?user=U` also that user's count |
  * | `GET /health` | 200 once the memory is filled |
  *
@@ -50,6 +51,7 @@ for (const signal of ['SIGTERM', 'SIGINT']) {
 async function answer(request, response) {
   const url = new URL(request.url, 'http://app');
   if (url.pathname === '/health') return reply(response, 200, { ok: true });
+  if (url.pathname === '/page') return reply(response, 200, { session: sessions.any() });
   if (url.pathname === '/state') return reply(response, 200, state(url.searchParams.get('user')));
   if (url.pathname === '/visit') return visit(request, response, url);
   return reply(response, 404, { error: 'no such page' });

@@ -43,6 +43,11 @@ export class SessionStore {
     return this.#records.length;
   }
 
+  /** One of the records, or a fresh one of an empty store. */
+  any() {
+    return this.#records.length === 0 ? record() : this.#records[randomInt(this.#records.length)];
+  }
+
   /** Rewrite records here and there, `mibPerS` MiB each second. */
   keepDirtying(mibPerS) {
     if (mibPerS <= 0 || this.#records.length === 0) return;
