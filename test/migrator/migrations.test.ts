@@ -1,0 +1,211 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { pino } from 'pino';
+import t, { type Test } from 'tap';
+import type { MigrationEvent } from '../../migrator/events.ts';
+import { Migrations } from '../../migrator/migrations.ts';
+import { Fault, World } from './world.ts';
+
+const log = pino({ level: 'silent' });
+const hold = { drainTimeoutMs: 100, maxHoldMs: 400 };
+const apps = new Map([['shop', { container: 'shop', hold }]]);
+const CALLS = ['prepare', 'connect', 'freeze', 'dump', 'send', 'restore', 'health', 'commit'];
+
+function open(world: World, journalDir: string): Promise<Migrations> {
+  return Migrations.open({ gate: world, agents: world.agents(), apps, placements: world, journalDir, log });
+}
+
+async function move(migrations: Migrations): Promise<string> {
+  const { id } = await migrations.order({ app: 'shop', to: 'b' });
+  await migrations.settled();
+  return id;
+}
+
+function liveAndServedAt(t: Test, world: World, host: string): void {
+  t.same(world.running(), [host], 'exactly one instance runs');
+  t.same(world.gate, { open: true, to: host }, 'requests go to it');
+  t.same(world.violations, [], 'at no instant did two run, or requests go where nothing ran');
+}
+
+t.test('a move that meets no fault ends at the destination and leaves nothing at the source', async (t) => {
+  const world = new World();
+  const migrations = await open(world, t.testdir());
+  const id = await move(migrations);
+  t.equal(migrations.get(id)?.state, 'succeeded');
+  liveAndServedAt(t, world, 'b');
+  t.equal(world.home, 'b');
+  t.equal(world.hosts.a?.state, 'absent');
+  t.match(migrations.get(id)?.figures, { frozenMs: Number, holdMs: 1, totalMs: Number, bytesSent: 1 });
+});
+
+for (const call of ['examine', 'admit']) {
+  t.test(`a move that ${call} speaks against is refused before anything is touched`, async (t) => {
+    const world = new World();
+    world.faults.set(call === 'examine' ? 'a.examine' : 'b.admit', Fault.refuses);
+    const migrations = await open(world, t.testdir());
+    const record = migrations.get(await move(migrations));
+    t.match(record, { state: 'refused', error: { code: 'REFUSED' }, steps: [] });
+    liveAndServedAt(t, world, 'a');
+  });
+}
+
+for (const call of CALLS) {
+  const host = ['connect', 'freeze', 'dump', 'send'].includes(call) ? 'a' : 'b';
+  for (const fault of Object.values(Fault)) {
+    t.test(`${fault} at ${call}: one instance is left, and it serves`, async (t) => {
+      const world = new World();
+      world.faults.set(`${host}.${call}`, fault);
+      const migrations = await open(world, t.testdir());
+      const record = migrations.get(await move(migrations));
+      const carriedThrough = call === 'commit' && fault !== Fault.refuses;
+      t.equal(record?.state, carriedThrough ? 'succeeded' : 'rolled-back');
+      liveAndServedAt(t, world, carriedThrough ? 'b' : 'a');
+      t.equal(world.hosts[carriedThrough ? 'a' : 'b']?.state, 'absent', 'the other end has nothing left');
+    });
+  }
+}
+
+t.test(
+  'a destination that falls silent after the restore is fenced by its lease before the source thaws',
+  async (t) => {
+    const world = new World();
+    const migrations = await open(world, t.testdir());
+    migrations.subscribe((event) => {
+      if (event.type === 'step-finished' && event.step === 'restore') {
+        world.away.add('b');
+        world.startLease(hold.maxHoldMs);
+      }
+    });
+    const { id } = await migrations.order({ app: 'shop', to: 'b' });
+    t.teardown(() => world.stop());
+    for await (const event of migrations.events(id, AbortSignal.timeout(10_000)) ?? []) {
+      if (event.type === 'undo-finished' && event.step === 'restore') t.same(world.running(), []);
+    }
+    t.equal(migrations.get(id)?.state, 'rolled-back');
+    liveAndServedAt(t, world, 'a');
+    await migrations.close();
+  },
+);
+
+t.test('a source that is away when it must be thawed is waited for', async (t) => {
+  const world = new World();
+  world.faults.set('b.restore', Fault.refuses);
+  const migrations = await open(world, t.testdir());
+  migrations.subscribe((event) => {
+    if (event.type === 'step-failed') world.away.add('a');
+    if (event.type === 'undo-started' && event.step === 'freeze')
+      setTimeout(() => world.away.delete('a'), 120);
+  });
+  const id = await move(migrations);
+  t.equal(migrations.get(id)?.state, 'rolled-back');
+  liveAndServedAt(t, world, 'a');
+});
+
+t.test('a lease that ran out before the commit arrived sends the app back to the source', async (t) => {
+  const world = new World();
+  const migrations = await open(world, t.testdir());
+  migrations.subscribe((event) => {
+    if (event.type === 'step-started' && event.step === 'commit' && world.hosts.b)
+      world.hosts.b.state = 'absent';
+  });
+  const record = migrations.get(await move(migrations));
+  t.match(record, { state: 'rolled-back', error: { code: 'LEASE_EXPIRED' } });
+  liveAndServedAt(t, world, 'a');
+});
+
+t.test('two orders for one app at once: one is carried out, the other refused', async (t) => {
+  const migrations = await open(new World(), t.testdir());
+  const orders = [1, 2].map(() => migrations.order({ app: 'shop', to: 'b' }));
+  const [first, second] = await Promise.allSettled(orders);
+  t.equal(first?.status, 'fulfilled');
+  t.match(second, { status: 'rejected', reason: { code: 'MIGRATION_UNDER_WAY' } });
+  await migrations.settled();
+});
+
+t.test('an order that cannot be is refused by name', async (t) => {
+  const migrations = await open(new World(), t.testdir());
+  await t.rejects(migrations.order({ app: 'shoop', to: 'b' }), { code: 'APP_UNKNOWN' });
+  await t.rejects(migrations.order({ app: 'shop', to: 'c' }), { code: 'HOST_UNKNOWN' });
+  await t.rejects(migrations.order({ app: 'shop', to: 'a' }), { code: 'ALREADY_THERE' });
+});
+
+t.test('whoever reads the events late reads all of them', async (t) => {
+  const migrations = await open(new World(), t.testdir());
+  const id = await move(migrations);
+  const types: string[] = [];
+  for await (const event of migrations.events(id, AbortSignal.timeout(1000)) ?? []) types.push(event.type);
+  t.equal(types[0], 'started');
+  t.equal(types.at(-1), 'ended');
+});
+
+t.test('a gateway killed at any point: the next one leaves one instance, which serves', async (t) => {
+  const crashes = await everyCrash(t, new World());
+  t.ok(crashes.length > 40, 'every event of a whole move is a point to crash at');
+  for (const { id, name, world, lines } of crashes) {
+    const journalDir = t.testdir();
+    await writeFile(path.join(journalDir, `${id}.jsonl`), lines.join(''));
+    const migrations = await open(world, journalDir);
+    // What a gateway does at its start: the gate of an undecided app is closed until recovery has dealt with it.
+    if (migrations.undecidedApps().includes('shop')) world.gate = { open: false };
+    else if (world.gate.open === false) world.gate = { open: true, to: world.home };
+    await migrations.recover();
+    await migrations.settled();
+    const [host] = world.running();
+    t.same(world.running().length, 1, `${name}: exactly one instance runs`);
+    t.same(world.gate, { open: true, to: host }, `${name}: requests go to it`);
+    t.same(world.violations, [], `${name}: never two`);
+    await migrations.close();
+  }
+});
+
+t.test(
+  'a torn last line of a journal is not believed, and what follows stands on a line of its own',
+  async (t) => {
+    const [crash] = (await everyCrash(t, new World())).filter(({ name }) =>
+      name.startsWith('after step-started dump'),
+    );
+    const journalDir = t.testdir();
+    await writeFile(
+      path.join(journalDir, `${crash?.id}.jsonl`),
+      `${crash?.lines.join('')}{"type":"step-star`,
+    );
+    const migrations = await open(crash?.world as World, journalDir);
+    await migrations.recover();
+    await migrations.close();
+    const [name] = await readdir(journalDir);
+    const text = await readFile(path.join(journalDir, name as string), 'utf8');
+    t.doesNotThrow(() =>
+      text
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+    );
+    t.match(text, /"outcome":"rolled-back"/);
+  },
+);
+
+interface Crash {
+  readonly id: string;
+  readonly name: string;
+  readonly world: World;
+  readonly lines: string[];
+}
+
+/** The world and the journal at every event of a move: with the event written, and with it not yet written. */
+async function everyCrash(t: Test, world: World): Promise<Crash[]> {
+  const crashes: Crash[] = [];
+  const lines: string[] = [];
+  const journalDir = path.join(t.testdir(), 'whole');
+  await mkdir(journalDir);
+  const migrations = await open(world, journalDir);
+  migrations.subscribe((event: MigrationEvent) => {
+    const id = event.migrationId;
+    const what = `${event.type} ${'step' in event ? event.step : ''}`;
+    if (lines.length > 0)
+      crashes.push({ id, name: `before ${what}`, world: world.clone(), lines: [...lines] });
+    lines.push(`${JSON.stringify(event)}\n`);
+    crashes.push({ id, name: `after ${what}`, world: world.clone(), lines: [...lines] });
+  });
+  await move(migrations);
+  return crashes;
+}

@@ -1,0 +1,168 @@
+import type { Agent } from '../../migrator/agents.ts';
+import type { ContainerState } from '../../migrator/engine/engine.ts';
+import { HoldfastError } from '../../migrator/errors.ts';
+import type { Gate, Target } from '../../migrator/gate.ts';
+import type { Placements } from '../../migrator/placements.ts';
+
+type Call = Exclude<keyof Agent, 'host' | 'url'>;
+
+export const Fault = {
+  /** Says no, for good, and has done nothing. */
+  refuses: 'refuses',
+  /** Does not answer this once, and has done nothing. */
+  unreachableOnce: 'unreachable once',
+  /** Has done it, but the answer is lost. */
+  answerLost: 'answer lost',
+} as const;
+export type Fault = (typeof Fault)[keyof typeof Fault];
+
+interface Instance {
+  state: ContainerState;
+  committed: boolean;
+}
+
+/**
+ * Two hosts and a gate as a migration sees them, reduced to what must never go wrong: which instances there are, and
+ * where requests go. The saga's decisions are tried here in every combination; what it does to real containers is
+ * shown by the end-to-end tests.
+ */
+export class World implements Gate, Placements {
+  readonly hosts: Record<string, Instance> = {
+    a: { state: 'running', committed: true },
+    b: { state: 'absent', committed: false },
+  };
+  gate: { open: true; to: string } | { open: false } = { open: true, to: 'a' };
+  home = 'a';
+  readonly violations: string[] = [];
+  readonly faults = new Map<string, Fault>();
+  /** Hosts that do not answer at all. */
+  readonly away = new Set<string>();
+  #lease: NodeJS.Timeout | undefined;
+
+  clone(): World {
+    const copy = new World();
+    for (const [host, instance] of Object.entries(this.hosts)) copy.hosts[host] = { ...instance };
+    copy.gate = { ...this.gate };
+    copy.home = this.home;
+    return copy;
+  }
+
+  agents(): Map<string, Agent> {
+    return new Map(Object.keys(this.hosts).map((host) => [host, this.#agent(host)]));
+  }
+
+  async hold(): Promise<{ drainedRequests: number; drainMs: number }> {
+    this.gate = { open: false };
+    return { drainedRequests: 0, drainMs: 0 };
+  }
+
+  async release(_app: string, target: Target): Promise<{ holdMs: number; heldRequests: number }> {
+    this.gate = { open: true, to: target.host };
+    this.#check('release');
+    return { holdMs: 1, heldRequests: 0 };
+  }
+
+  hostOf(): string {
+    return this.home;
+  }
+
+  targetAt(_app: string, host: string): Target {
+    return { host, url: `http://${host}:1` };
+  }
+
+  async moved(_app: string, host: string): Promise<void> {
+    this.home = host;
+  }
+
+  running(): string[] {
+    return Object.keys(this.hosts).filter((host) => this.hosts[host]?.state === 'running');
+  }
+
+  #agent(host: string): Agent {
+    const mine = this.hosts[host] as Instance;
+    const call = async (name: Call, act: () => void = () => {}): Promise<void> => {
+      const fault = this.faults.get(`${host}.${name}`);
+      const unreachable = new HoldfastError('AGENT_UNREACHABLE', `${host} is away`, { retryable: true });
+      if (this.away.has(host)) throw unreachable;
+      if (fault === Fault.refuses) throw new HoldfastError('REFUSED', `${host} will not ${name}`);
+      this.faults.delete(`${host}.${name}`);
+      if (fault === Fault.unreachableOnce) throw unreachable;
+      act();
+      this.#check(`${host}.${name}`);
+      if (fault === Fault.answerLost) throw unreachable;
+    };
+    const footprint = { engine: 'model', port: 1, memoryBytes: 1, processes: 1, evidence: {} };
+    return {
+      host,
+      url: `https://${host}:1`,
+      examine: async () => {
+        await call('examine');
+        return { footprint, findings: [] };
+      },
+      admit: async () => {
+        await call('admit');
+        return { findings: [] };
+      },
+      prepare: () => call('prepare'),
+      connect: () => call('connect'),
+      freeze: async () => {
+        await call('freeze', () => {
+          mine.state = 'frozen';
+        });
+        return { frozenAt: performance.now() };
+      },
+      dump: () => call('dump'),
+      send: async () => {
+        await call('send');
+        return { bytesSent: 1, imageBytes: 1 };
+      },
+      restore: async () => {
+        await call('restore', () => {
+          mine.state = 'running';
+          mine.committed = false;
+        });
+        return { runningAt: performance.now() };
+      },
+      health: () => call('health'),
+      commit: () =>
+        call('commit', () => {
+          if (mine.state === 'absent') throw new HoldfastError('LEASE_EXPIRED', 'there is nothing to commit');
+          mine.committed = true;
+        }),
+      discard: () =>
+        call('discard', () => {
+          if (mine.committed) throw new HoldfastError('ALREADY_COMMITTED', 'the instance is for good');
+          mine.state = 'absent';
+        }),
+      thaw: () =>
+        call('thaw', () => {
+          if (mine.state === 'frozen') mine.state = 'running';
+        }),
+      finish: () =>
+        call('finish', () => {
+          mine.state = 'absent';
+          mine.committed = false;
+        }),
+    };
+  }
+
+  /** What a destination does whose lease runs out, whoever can reach it. */
+  startLease(leaseMs: number): void {
+    this.#lease = setTimeout(() => {
+      const instance = this.hosts.b;
+      if (instance && !instance.committed) instance.state = 'absent';
+    }, leaseMs);
+  }
+
+  stop(): void {
+    clearTimeout(this.#lease);
+  }
+
+  #check(after: string): void {
+    const running = this.running();
+    if (running.length > 1) this.violations.push(`two instances run after ${after}`);
+    if (this.gate.open && !running.includes(this.gate.to)) {
+      this.violations.push(`requests go to ${this.gate.to}, where nothing runs, after ${after}`);
+    }
+  }
+}
