@@ -1,0 +1,128 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { HoldfastError } from '../../migrator/errors.ts';
+import { run } from '../../migrator/process.ts';
+import { needPrograms } from './machine.ts';
+import { cacheDir } from './names.ts';
+
+const SUITE = 'forky'; // The first Debian whose CRIU (4.2) works on kernels from 6.16 on.
+const PACKAGES = [
+  ...['criu', 'runc', 'nodejs', 'tini'],
+  ...[
+    'ca-certificates',
+    'iproute2',
+    'iptables',
+    'nftables',
+    'iputils-ping',
+    'procps',
+    'socat',
+    'tar',
+    'util-linux',
+  ],
+];
+/** Keep what nobody reads inside a host out of the cache; the Node package alone has 40 MB of documents. */
+const OPTIONS = [
+  '--variant=minbase',
+  '--dpkgopt=path-exclude=/usr/share/doc/*',
+  '--dpkgopt=path-exclude=/usr/share/man/*',
+  '--dpkgopt=path-exclude=/usr/share/locale/*',
+  '--aptopt=Acquire::Check-Valid-Until "false"', // A mirror that is a snapshot has outlived its own date.
+  '--aptopt=APT::Install-Recommends "false"',
+];
+const BUILD_TIMEOUT_MS = 900_000;
+const LOCK_TIMEOUT_MS = 1_200_000;
+
+/**
+ * The directory of the root file system all hosts stand on; built on first use, then shared by all runs.
+ * It is built beside its place and moved there when whole, so an interrupted build leaves nothing that looks right.
+ *
+ * @throws HoldfastError `LAB_NO_MIRROR`, `LAB_ROOTFS_FAILED`, `LAB_PACKAGE_MISSING`
+ */
+export async function ensureRootfs(log: (line: string) => void, signal: AbortSignal): Promise<string> {
+  const recipe = JSON.stringify([SUITE, PACKAGES, OPTIONS, process.arch]);
+  const key = createHash('sha256').update(recipe).digest('hex').slice(0, 16);
+  const dir = path.join(cacheDir(), 'rootfs', key);
+  if (existsSync(dir)) return dir;
+  await mkdir(path.dirname(dir), { recursive: true });
+  await needPrograms({ mmdebstrap: 'mmdebstrap' }, log, signal);
+  await withLock(`${path.dirname(dir)}/lock`, signal, async () => {
+    if (existsSync(dir)) return;
+    await build(dir, log, signal);
+  });
+  return dir;
+}
+
+async function build(dir: string, log: (line: string) => void, signal: AbortSignal): Promise<void> {
+  const parent = path.dirname(dir);
+  for (const entry of await readdir(parent)) {
+    if (entry.endsWith('.part')) await rm(path.join(parent, entry), { recursive: true, force: true });
+  }
+  const part = `${dir}.part`;
+  const mirror = await debianMirror(signal);
+  log(`lab: building the hosts' root file system (Debian ${SUITE}); once, about half a minute`);
+  const startedMs = performance.now();
+  try {
+    await run('mmdebstrap', [...OPTIONS, `--include=${PACKAGES.join(',')}`, SUITE, part, mirror], {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(BUILD_TIMEOUT_MS)]),
+    });
+    await rename(part, dir);
+  } catch (cause) {
+    await rm(part, { recursive: true, force: true });
+    throw new HoldfastError(
+      'LAB_ROOTFS_FAILED',
+      `the root file system could not be built: ${describe(cause)}`,
+      {
+        mend: 'see that the Debian mirror of apt can be reached, and try again',
+        retryable: true,
+        cause,
+      },
+    );
+  }
+  log(`lab: root file system ready after ${Math.round((performance.now() - startedMs) / 1000)} s`);
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The mirror apt is set to on this machine: it can be reached from here, which no other is known to be. */
+async function debianMirror(signal: AbortSignal): Promise<string> {
+  const format = '$(ORIGIN)|$(COMPONENT)|$(RELEASE)|$(REPO_URI)';
+  const { stdout } = await run('apt-get', ['indextargets', '--format', format, 'Created-By: Packages'], {
+    signal,
+  });
+  const sources = stdout.split('\n').map((line) => line.split('|'));
+  const archives = sources.filter(
+    ([, component, release = '']) => component === 'main' && !/[-/]/.test(release),
+  );
+  // Before the first `apt-get update` apt does not know an origin, and leaves the word as it is.
+  const mirror =
+    archives.find(([origin]) => origin === 'Debian') ??
+    archives.find(([, , , uri]) => uri?.includes('debian'));
+  if (mirror?.[3]) return mirror[3];
+  throw new HoldfastError('LAB_NO_MIRROR', 'apt on this machine is set to no Debian mirror', {
+    mend: 'run the lab on Debian, with a deb line for its main archive in the sources of apt',
+  });
+}
+
+/** Hold a lock file while `body` runs. flock(1) holds it for us, and the kernel lets go when this process dies. */
+async function withLock(file: string, signal: AbortSignal, body: () => Promise<void>): Promise<void> {
+  const deadline = AbortSignal.any([signal, AbortSignal.timeout(LOCK_TIMEOUT_MS)]);
+  const holder = spawn('flock', [file, 'sh', '-c', 'echo locked; exec cat'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      holder.stdout.once('data', () => resolve());
+      holder.once('error', reject);
+      holder.once('close', () => reject(new Error(`flock on ${file} has ended`)));
+      deadline.addEventListener('abort', () => reject(deadline.reason), { once: true });
+    });
+    await body();
+  } finally {
+    holder.stdin.end();
+  }
+}
