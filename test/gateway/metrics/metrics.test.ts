@@ -1,0 +1,67 @@
+import { readFile } from 'node:fs/promises';
+import t from 'tap';
+import { Metrics } from '../../../gateway/metrics/metrics.ts';
+import { Outcome } from '../../../migrator/events.ts';
+
+const about = { migrationId: 'm1', app: 'shop', at: '2026-01-01T00:00:00Z', elapsedMs: 900 };
+
+t.test('requests are counted by app, method and code', async (t) => {
+  const metrics = new Metrics(() => []);
+  metrics.requestFinished('shop', 'GET', 200, 12);
+  metrics.requestFinished('shop', 'GET', 200, 400);
+  const text = await metrics.text();
+  t.match(text, 'holdfast_requests_total{app="shop",method="GET",code="200"} 2');
+  t.match(text, 'holdfast_request_duration_seconds_bucket{le="0.025",app="shop"} 1');
+});
+
+t.test('made-up methods share one series', async (t) => {
+  const metrics = new Metrics(() => []);
+  metrics.requestFinished('shop', 'BREW', 405, 1);
+  metrics.requestFinished('shop', 'STEEP', 405, 1);
+  t.match(await metrics.text(), 'holdfast_requests_total{app="shop",method="other",code="405"} 2');
+});
+
+t.test('a WebSocket is counted, but its length is nobody’s response time', async (t) => {
+  const metrics = new Metrics(() => []);
+  metrics.requestFinished('shop', 'GET', 101, 3_600_000);
+  const text = await metrics.text();
+  t.match(text, 'code="101"} 1');
+  t.notMatch(text, 'holdfast_request_duration_seconds_count');
+});
+
+t.test('what is held is read from the gates when asked', async (t) => {
+  let held = 3;
+  const metrics = new Metrics(() => [['shop', held]]);
+  t.match(await metrics.text(), 'holdfast_held_requests{app="shop"} 3');
+  held = 0;
+  t.match(await metrics.text(), 'holdfast_held_requests{app="shop"} 0');
+});
+
+t.test('holds and refusals are told apart', async (t) => {
+  const metrics = new Metrics(() => []);
+  metrics.holdEnded('shop', 320);
+  metrics.requestRejected('shop', 'too-many-held');
+  const text = await metrics.text();
+  t.match(text, 'holdfast_hold_duration_seconds_bucket{le="0.4",app="shop"} 1');
+  t.match(text, 'holdfast_rejected_requests_total{app="shop",reason="too-many-held"} 1');
+});
+
+t.test('a migration counts once, when it has ended', async (t) => {
+  const metrics = new Metrics(() => []);
+  metrics.migrationEvent({ ...about, type: 'started', from: 'a', to: 'b' });
+  metrics.migrationEvent({
+    ...about,
+    type: 'ended',
+    outcome: Outcome.succeeded,
+    figures: { totalMs: 900, frozenMs: 280 },
+  });
+  const text = await metrics.text();
+  t.match(text, 'holdfast_migrations_total{app="shop",outcome="succeeded"} 1');
+  t.match(text, 'holdfast_frozen_seconds_bucket{le="0.3"} 1');
+});
+
+t.test('docs/metrics.md lists exactly the metrics there are', async (t) => {
+  const page = await readFile(new URL('../../../docs/metrics.md', import.meta.url), 'utf8');
+  const documented = [...page.matchAll(/^\| `(holdfast_\w+)/gm)].map((match) => match[1]);
+  t.same(documented.sort(), new Metrics(() => []).names().sort());
+});
