@@ -1,0 +1,74 @@
+import { parseArgs } from 'node:util';
+import { HoldfastError } from '../migrator/errors.ts';
+import { type Link, parseLink } from '../test/lab/lab.ts';
+
+export interface DemoOptions {
+  readonly memoryMib: number;
+  readonly ratePerS: number;
+  readonly clients: number;
+  readonly moves: number;
+  readonly link: Link;
+  readonly linkText: string;
+  readonly keep: boolean;
+  readonly json: boolean;
+}
+
+export const DEMO_HELP = `npm run demo -- [options]
+
+  --memory-mib N    sessions the app keeps in memory, Node's own memory comes on top (64)
+  --rps N           requests a second, whatever the answers do (500)
+  --clients N       keep-alive clients, each a user of its own (32)
+  --moves N         moves to and fro (2)
+  --link LINK       the hosts' links: 1gbit, 100mbit, 1gbit,5ms, unlimited (1gbit)
+  --keep            leave everything up afterwards, to play with, until Ctrl-C
+  --json            standard output is one line of JSON; the story goes to standard error
+`;
+
+/** @throws HoldfastError `USAGE` */
+export function parseDemoOptions(args: readonly string[]): DemoOptions | 'help' {
+  const { values } = usage(() =>
+    parseArgs({
+      args: [...args],
+      options: {
+        'memory-mib': { type: 'string', default: '64' },
+        rps: { type: 'string', default: '500' },
+        clients: { type: 'string', default: '32' },
+        moves: { type: 'string', default: '2' },
+        link: { type: 'string', default: '1gbit' },
+        keep: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    }),
+  );
+  if (values.help) return 'help';
+  return {
+    memoryMib: wholeNumber('--memory-mib', values['memory-mib'], 0, 65_536),
+    ratePerS: wholeNumber('--rps', values.rps, 1, 20_000),
+    clients: wholeNumber('--clients', values.clients, 1, 10_000),
+    moves: wholeNumber('--moves', values.moves, 1, 10_000),
+    link: parseLink(values.link),
+    linkText: values.link,
+    keep: values.keep,
+    json: values.json,
+  };
+}
+
+export function wholeNumber(name: string, text: string, least: number, most: number): number {
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isInteger(value) && value >= least && value <= most) return value;
+  throw usageError(`${name} must be a whole number from ${least} to ${most}, not ${JSON.stringify(text)}`);
+}
+
+/** @throws HoldfastError `USAGE` for what `parseArgs` refuses */
+export function usage<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw usageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function usageError(message: string): HoldfastError {
+  return new HoldfastError('USAGE', message, { mend: 'see --help' });
+}
