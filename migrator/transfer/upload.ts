@@ -1,0 +1,168 @@
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import { type ErrorBody, fromErrorBody, HoldfastError } from '../errors.ts';
+import { AnswerParser } from './answer.ts';
+import type { Codec } from './codec.ts';
+import { linkBroken, linkStalled } from './errors.ts';
+import type { Link } from './link.ts';
+import { LinkMeter } from './link-meter.ts';
+import { sendImages } from './send-images.ts';
+
+export interface UploadOptions {
+  readonly link: Link;
+  /** Where to `PUT` the stream. */
+  readonly path: string;
+  readonly dir: string;
+  readonly codec: Codec | undefined;
+  /** How long nothing may be acknowledged before the link counts as cut: TCP itself would wait for minutes. */
+  readonly stallMs: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Send a checkpoint directory over a link, and settle when the other end has all of it in place.
+ *
+ * A connection that broke while it stood ready is opened anew, once.
+ *
+ * @throws HoldfastError `LINK_STALLED`, `LINK_BROKEN`, what the other end answered, and what `sendImages` gives
+ */
+export async function uploadImages(options: UploadOptions): Promise<{ imageBytes: number }> {
+  const { link, signal } = options;
+  const stoodReady = link.isOpen;
+  await link.open(signal);
+  const upload = new Upload(options);
+  try {
+    return await upload.run();
+  } catch (error) {
+    const wentStale = error instanceof HoldfastError && error.code === 'LINK_BROKEN' && !upload.answered;
+    if (!stoodReady || !wentStale || signal.aborted) throw error;
+  }
+  await link.open(signal);
+  return new Upload(options).run();
+}
+
+class Upload {
+  readonly #options: UploadOptions;
+  readonly #meter = new LinkMeter();
+  readonly #request: ClientRequest;
+  readonly #stop = new AbortController();
+  #allHanded = false;
+  #answered = false;
+
+  constructor(options: UploadOptions) {
+    this.#options = options;
+    this.#request = options.link.request('PUT', options.path, {
+      'content-type': 'application/octet-stream',
+      'transfer-encoding': 'chunked',
+    });
+  }
+
+  /** Whether the other end said anything at all. */
+  get answered(): boolean {
+    return this.#answered;
+  }
+
+  async run(): Promise<{ imageBytes: number }> {
+    const { link, stallMs, signal } = this.#options;
+    const giveUp = () => this.#giveUp(signal.reason);
+    signal.addEventListener('abort', giveUp, { once: true });
+    const watch = setInterval(() => this.#watch(), stallMs / 4);
+    const answer = this.#readAnswer();
+    const sent = this.#send();
+    try {
+      const [done] = await Promise.all([answer, sent]);
+      return done;
+    } catch (error) {
+      this.#giveUp(error);
+      const outcomes = await Promise.allSettled([answer, sent]);
+      link.close();
+      signal.throwIfAborted();
+      throw outcomes.map(reasonOf).find(explainsMore) ?? error;
+    } finally {
+      clearInterval(watch);
+      signal.removeEventListener('abort', giveUp);
+    }
+  }
+
+  async #send(): Promise<void> {
+    const { dir, codec } = this.#options;
+    const write = (parts: readonly Uint8Array[]) => this.#write(parts);
+    await sendImages({ dir, codec, meter: this.#meter, write, signal: this.#stop.signal });
+    this.#allHanded = true;
+    this.#request.end();
+  }
+
+  /** Settles when the kernel has all of it: the buffers may be used again, and no second chunk piles up here. */
+  #write(parts: readonly Uint8Array[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#stop.signal.throwIfAborted();
+      const abandon = () => reject(this.#stop.signal.reason);
+      this.#stop.signal.addEventListener('abort', abandon, { once: true });
+      this.#request.cork();
+      parts.forEach((part, index) => {
+        this.#meter.handed(part.length);
+        if (index < parts.length - 1) this.#request.write(part);
+        else {
+          this.#request.write(part, (error) => {
+            this.#stop.signal.removeEventListener('abort', abandon);
+            if (error) reject(asLinkError(error, this.#options.link.peer));
+            else resolve();
+          });
+        }
+      });
+      this.#request.uncork();
+    });
+  }
+
+  #readAnswer(): Promise<{ imageBytes: number }> {
+    const { peer } = this.#options.link;
+    return new Promise((resolve, reject) => {
+      const fail = (error: unknown) => reject(asLinkError(error, peer));
+      this.#request.once('error', fail);
+      this.#request.once('close', () => fail('it was closed'));
+      this.#request.once('response', (response: IncomingMessage) => {
+        response.once('error', fail);
+        response.once('end', () => fail('the other end said no more'));
+        const parser = new AnswerParser((line) => {
+          this.#answered = true;
+          if ('done' in line) resolve(line.done);
+          else if ('error' in line) reject(fromErrorBody(line.error as ErrorBody));
+          else this.#meter.acked(line.receivedBytes);
+        });
+        response.setEncoding('utf8');
+        response.on('data', (text: string) => {
+          try {
+            parser.push(text);
+          } catch (error) {
+            fail(error);
+          }
+        });
+      });
+    });
+  }
+
+  #watch(): void {
+    const waiting = this.#allHanded || this.#meter.backlogBytes > 0;
+    const { stallMs, link } = this.#options;
+    if (waiting && performance.now() - this.#meter.lastProgressAt > stallMs) {
+      this.#giveUp(linkStalled(link.peer, stallMs));
+    }
+  }
+
+  #giveUp(reason: unknown): void {
+    if (!this.#stop.signal.aborted) this.#stop.abort(reason);
+    this.#request.destroy(reason instanceof Error ? reason : undefined);
+  }
+}
+
+function asLinkError(error: unknown, peer: string): HoldfastError {
+  return error instanceof HoldfastError ? error : linkBroken(peer, error);
+}
+
+function reasonOf(outcome: PromiseSettledResult<unknown>): unknown {
+  return outcome.status === 'rejected' ? outcome.reason : undefined;
+}
+
+/** What the other end said says more than the broken pipe that followed it. */
+function explainsMore(error: unknown): boolean {
+  return error instanceof HoldfastError && error.code !== 'LINK_BROKEN';
+}
