@@ -87,19 +87,21 @@ function inheritCpuset(group: string): void {
   }
 }
 
-/** With v2: once the host's processes are in their leaf, its containers can be given controllers. */
-export function settleCgroups(lab: string, host: string, pids: readonly number[]): void {
+/** With v2: move the host's own processes into their leaf, so that its containers can be given controllers. */
+export function settleCgroups(lab: string, host: string): void {
   for (const hierarchy of hierarchies()) {
     if (hierarchy.version !== 2) continue;
-    const entry = entryCgroup(hierarchy, lab, host);
-    for (const pid of pids) writeFileSync(path.join(entry, 'cgroup.procs'), String(pid));
-    delegate(hostCgroup(hierarchy, lab, host));
+    const group = hostCgroup(hierarchy, lab, host);
+    for (const pid of processesOf([group])) {
+      writeFileSync(path.join(entryCgroup(hierarchy, lab, host), 'cgroup.procs'), String(pid));
+    }
+    delegate(group);
   }
 }
 
-/** All the lab's groups, the deepest first. */
-export function cgroupsOf(lab: string): string[] {
-  return hierarchies().flatMap((hierarchy) => tree(path.join(hierarchy.mountPoint, TOP, lab)));
+/** All the groups of a lab or of one of its parts, the deepest first. */
+export function cgroupsOf(lab: string, member = ''): string[] {
+  return hierarchies().flatMap((hierarchy) => tree(path.join(hierarchy.mountPoint, TOP, lab, member)));
 }
 
 function tree(group: string): string[] {

@@ -1,85 +1,170 @@
 import { randomBytes } from 'node:crypto';
 import { HoldfastError } from '../../migrator/errors.ts';
+import { applyCut, applyLink } from './cable.ts';
 import { type LabHost, labHost, startHost } from './host.ts';
-import type { Link } from './link.ts';
+import { delayed, type Link, limited } from './link.ts';
 import { checkMachine } from './machine.ts';
 import { checkNames } from './names.ts';
-import { claimSubnet, connectHosts, gatewayAddress, hostAddress } from './network.ts';
+import { claimSubnet, connect, gatewayAddress, hostAddress, startSwitch } from './network.ts';
+import { disown, own } from './owned.ts';
+import { pruneLabs } from './prune.ts';
 import { removeLab } from './remove.ts';
 import { ensureRootfs } from './rootfs.ts';
-import { claimName, type HostState, identityOf, type LabState, writeState } from './state.ts';
+import { claimName, type HostState, identityOf, type LabState, readState, writeState } from './state.ts';
 
 export type { LabHost } from './host.ts';
 export { type Link, parseLink } from './link.ts';
+export { pruneLabs } from './prune.ts';
 export { leftovers } from './remove.ts';
 
 export interface LabOptions {
+  /** One of its own for each lab when not given. */
   readonly name?: string;
   /** `a` and `b` when not given. */
   readonly hosts?: readonly string[];
-  /** The link of every host. */
+  /** The link of every host; as fast as the machine when not given. */
   readonly link?: Link;
+  /** The lab stays when this process ends, until `npm run lab -- down`. */
+  readonly keep?: boolean;
+  /** Ends the making of the lab, not the lab. */
   readonly signal?: AbortSignal;
-  /** Told what takes long: building the root file system on first use. */
+  /** Told what takes long: what is installed or built on first use. */
   readonly log?: (line: string) => void;
 }
 
+/** Hosts on this machine, each with namespaces and a Debian of its own, and a network between them. */
 export interface Lab {
   readonly name: string;
-  /** The machine's own address on the lab's bridge. */
+  /** The machine's own address on the lab's network. */
   readonly gatewayAddress: string;
   readonly hosts: ReadonlyMap<string, LabHost>;
+  /** @throws HoldfastError `LAB_NO_HOST` */
   host(name: string): LabHost;
+  /** Give one host, or all, another link. Open connections live on. */
+  setLink(link: Link, host?: string): Promise<void>;
+  /** Nothing comes through to or from the host any more, and nobody is told. */
+  cutLink(host: string): Promise<void>;
+  mendLink(host: string): Promise<void>;
+  /** Remove the lab and all that runs in it. A second call does nothing. */
   down(): Promise<void>;
 }
 
 const UP_TIMEOUT_MS = 60_000;
+const LINK_TIMEOUT_MS = 20_000;
 
-/** Make a lab. It goes away with `down()`, and with this process at the latest. */
+/**
+ * Make a lab. It goes away with `down()`, and with this process at the latest unless it is to be kept.
+ *
+ * @throws HoldfastError `LAB_…`, see machine.ts, rootfs.ts, names.ts, state.ts and started.ts
+ */
 export async function createLab(options: LabOptions = {}): Promise<Lab> {
+  const { hosts = ['a', 'b'], link = {}, keep = false, log = () => {} } = options;
   const name = options.name ?? `lab-${process.pid}-${randomBytes(3).toString('hex')}`;
-  const hostNames = options.hosts ?? ['a', 'b'];
-  checkNames(name, hostNames);
-  const log = options.log ?? (() => {});
-  const forever = options.signal ?? new AbortController().signal;
-  await checkMachine(log, forever);
-  const rootfs = await ensureRootfs(log, forever);
-  const signal = AbortSignal.any([forever, AbortSignal.timeout(UP_TIMEOUT_MS)]);
-  const subnet = claimSubnet(name);
-  let state: LabState = { name, owner: identityOf(process.pid), subnet, hosts: [] };
-  claimName(state);
+  checkNames(name, hosts);
+  const asked = options.signal ?? new AbortController().signal;
+  await checkMachine({ delay: delayed(link) }, log, asked);
+  const rootfs = await ensureRootfs(log, asked);
+  for (const lab of pruneLabs()) log(`lab: removed ${lab}, which a killed run had left`);
+
+  const signal = AbortSignal.any([asked, AbortSignal.timeout(UP_TIMEOUT_MS)]);
+  const owner = keep ? null : identityOf(process.pid);
+  const empty: LabState = { name, owner: identityOf(process.pid), subnet: 0, switchPid: 0, hosts: [] };
+  claimName(empty);
+  own(name);
   try {
-    const hosts = await Promise.all(
-      hostNames.map(async (host, index): Promise<HostState> => {
-        const initPid = await startHost(name, host, rootfs, signal);
-        return { name: host, index, address: hostAddress(subnet, index), initPid, link: {}, cut: false };
+    const subnet = claimSubnet(name);
+    const [switchPid, ...initPids] = await allOrNone([
+      startSwitch(name, signal),
+      ...hosts.map((host) => startHost(name, host, rootfs, signal)),
+    ]);
+    const hostStates = initPids.map(
+      (initPid, index): HostState => ({
+        name: hosts[index] ?? '',
+        index,
+        address: hostAddress(subnet, index),
+        initPid,
+        link,
+        cut: false,
       }),
     );
-    state = { ...state, hosts };
+    const state: LabState = { ...empty, owner, subnet, switchPid: switchPid ?? 0, hosts: hostStates };
+    await connect(state, signal);
+    if (limited(link)) await Promise.all(state.hosts.map((host) => applyLink(state, host, signal)));
     writeState(state);
-    await connectHosts(name, subnet, hosts, signal);
-    return openLab(state);
+    if (keep) disown(name);
+    return labOf(state);
   } catch (error) {
+    disown(name);
     removeLab(name);
     throw error;
   }
 }
 
-function openLab(state: LabState): Lab {
-  const hosts = new Map(state.hosts.map((host) => [host.name, labHost(state.name, host)]));
+/** When one fails the others must have come to an end, too, before what they have made is removed. */
+async function allOrNone<T>(tasks: readonly Promise<T>[]): Promise<T[]> {
+  const results = await Promise.allSettled(tasks);
+  return results.map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
+  });
+}
+
+/**
+ * A lab that is up, made by whatever process.
+ *
+ * @throws HoldfastError `LAB_NOT_UP`
+ */
+export function openLab(name: string): Lab {
+  return labOf(currentState(name));
+}
+
+function currentState(name: string): LabState {
+  const state = readState(name);
+  if (state !== null && state.switchPid !== 0) return state;
+  throw new HoldfastError('LAB_NOT_UP', `no lab named ${name} is up`, {
+    mend: `npm run lab -- up --name ${name}`,
+  });
+}
+
+function labOf({ name, subnet, hosts: states }: LabState): Lab {
+  const hosts = new Map(states.map((state) => [state.name, labHost(name, state)]));
+  const host = (wanted: string): LabHost => {
+    const found = hosts.get(wanted);
+    if (found) return found;
+    throw new HoldfastError('LAB_NO_HOST', `lab ${name} has no host ${wanted}`, {
+      mend: `name one of ${[...hosts.keys()].join(', ')}`,
+    });
+  };
+  /** Write down what becomes of a host's cable, then do it. */
+  const change = async (
+    wanted: readonly string[],
+    what: Partial<Pick<HostState, 'link' | 'cut'>>,
+    apply: typeof applyLink,
+  ): Promise<void> => {
+    for (const one of wanted) host(one);
+    const before = currentState(name);
+    const after = before.hosts.map((state) => (wanted.includes(state.name) ? { ...state, ...what } : state));
+    const lab = { ...before, hosts: after };
+    writeState(lab);
+    const signal = AbortSignal.timeout(LINK_TIMEOUT_MS);
+    const changed = after.filter((state) => wanted.includes(state.name));
+    await Promise.all(changed.map((state) => apply(lab, state, signal)));
+  };
   return {
-    name: state.name,
-    gatewayAddress: gatewayAddress(state.subnet),
+    name,
+    gatewayAddress: gatewayAddress(subnet),
     hosts,
-    host(name) {
-      const host = hosts.get(name);
-      if (host) return host;
-      throw new HoldfastError('LAB_NO_HOST', `lab ${state.name} has no host ${name}`, {
-        mend: `name one of ${[...hosts.keys()].join(', ')}`,
-      });
+    host,
+    async setLink(link, one) {
+      const asked = AbortSignal.timeout(LINK_TIMEOUT_MS);
+      await checkMachine({ delay: delayed(link) }, () => {}, asked);
+      await change(one === undefined ? [...hosts.keys()] : [one], { link }, applyLink);
     },
+    cutLink: (one) => change([one], { cut: true }, applyCut),
+    mendLink: (one) => change([one], { cut: false }, applyCut),
     async down() {
-      removeLab(state.name);
+      disown(name);
+      removeLab(name);
     },
   };
 }

@@ -38,3 +38,19 @@ export function parseLink(text: string): Link {
     ...(delayMs === undefined || delayMs === 0 ? {} : { delayMs }),
   };
 }
+
+export function delayed(link: Link): boolean {
+  return (link.delayMs ?? 0) > 0;
+}
+
+export function limited(link: Link): boolean {
+  return delayed(link) || link.rateBps !== undefined;
+}
+
+/** The reverse of `parseLink`. */
+export function formatLink({ rateBps, delayMs }: Link): string {
+  const rate =
+    rateBps === undefined ? [] : [rateBps % 1e9 === 0 ? `${rateBps / 1e9}gbit` : `${rateBps / 1e6}mbit`];
+  const delay = delayMs === undefined ? [] : [`${delayMs}ms`];
+  return [...rate, ...delay].join(',') || 'unlimited';
+}

@@ -1,32 +1,43 @@
-import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 import { HoldfastError } from '../../migrator/errors.ts';
 import { run } from '../../migrator/process.ts';
+import { cleanEnv } from './started.ts';
 
 const APT_TIMEOUT_MS = 300_000;
+const PROBE_TIMEOUT_MS = 20_000;
 
 /** Programs of the machine the lab works with, and the Debian package each comes in. */
-const PACKAGES: Readonly<Record<string, string>> = {
+const PROGRAMS: Readonly<Record<string, string>> = {
   ip: 'iproute2',
   tc: 'iproute2',
   unshare: 'util-linux',
   nsenter: 'util-linux',
   flock: 'util-linux',
-  perl: 'perl-base',
 };
 
-/** Refuse, with one line that says why, what cannot carry a lab. Installs the small programs that are missing. */
-export async function checkMachine(log: (line: string) => void, signal: AbortSignal): Promise<void> {
+/**
+ * Refuse, with one line that says why, a machine that cannot carry a lab. Installs the small programs it lacks.
+ *
+ * @throws HoldfastError `LAB_NOT_LINUX`, `LAB_NOT_ROOT`, `LAB_PACKAGE_MISSING`, `LAB_KERNEL`
+ */
+export async function checkMachine(
+  needs: { readonly delay: boolean },
+  log: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
   if (process.platform !== 'linux') {
-    throw new HoldfastError('LAB_NOT_LINUX', `the lab needs Linux, this is ${process.platform}`);
+    throw new HoldfastError('LAB_NOT_LINUX', `the lab needs Linux, this is ${process.platform}`, {
+      mend: 'run it on a Linux machine',
+    });
   }
   if (process.getuid?.() !== 0) {
     throw new HoldfastError('LAB_NOT_ROOT', 'the lab needs root: it makes namespaces, links and mounts', {
-      mend: 'run it with sudo',
+      mend: 'run it as root',
     });
   }
-  await needPrograms(PACKAGES, log, signal);
-  const missing = missingFeatures();
+  await needPrograms({ ...PROGRAMS, ...(needs.delay ? { perl: 'perl' } : {}) }, log, signal);
+  const missing = await missingFeatures(needs.delay, signal);
   if (missing.length > 0) {
     throw new HoldfastError('LAB_KERNEL', `this kernel lacks what the lab needs: ${missing.join(', ')}`, {
       mend: 'boot a kernel that has it, or load the module',
@@ -83,10 +94,34 @@ function canRun(file: string): boolean {
   }
 }
 
-function missingFeatures(): string[] {
-  const namespaces = ['net', 'mnt', 'pid', 'uts', 'ipc', 'cgroup'];
-  const present = readdirSync('/proc/self/ns');
-  const missing = namespaces.filter((name) => !present.includes(name)).map((name) => `${name} namespaces`);
-  if (!/\bcgroup2?$/m.test(readFileSync('/proc/filesystems', 'utf8'))) missing.push('cgroups');
-  return missing;
+/** Tried rather than looked up: a feature may be a module that is loaded at its first use. */
+const PROBES: Readonly<Record<string, string>> = {
+  'network namespaces and veth links (CONFIG_VETH)': 'ip link add v0 type veth peer name v1',
+  'bridges (CONFIG_BRIDGE)': 'ip link add b0 type bridge',
+  'the token bucket of tc (CONFIG_NET_SCH_TBF)':
+    'tc qdisc add dev v0 root tbf rate 1mbit burst 32k latency 50ms',
+  'overlay file systems (CONFIG_OVERLAY_FS)':
+    'mount -t tmpfs t /tmp && cd /tmp && mkdir l u w m && mount -t overlay o -o lowerdir=l,upperdir=u,workdir=w m',
+  'pid, uts, ipc and cgroup namespaces': 'unshare -p -u -i -C -f true',
+  'cgroups mounted at /sys/fs/cgroup': 'grep -qE " /sys/fs/cgroup[^ ]* cgroup2? " /proc/self/mounts',
+};
+const DELAY_PROBES: Readonly<Record<string, string>> = {
+  'tap devices, for a delay (CONFIG_TUN)': 'ip tuntap add t0 mode tap',
+};
+
+async function missingFeatures(delay: boolean, signal: AbortSignal): Promise<string[]> {
+  const probes = { ...PROBES, ...(delay ? DELAY_PROBES : {}) };
+  const lines = Object.entries(probes).map(
+    ([name, probe]) => `( ${probe} ) >/dev/null 2>&1 || echo '${name}'`,
+  );
+  // All in namespaces that vanish with the shell.
+  const { stdout } = await run(
+    'unshare',
+    ['-n', '-m', '--propagation', 'private', 'sh', '-c', lines.join('\n')],
+    {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]),
+      env: cleanEnv(),
+    },
+  );
+  return stdout.split('\n').filter(Boolean);
 }

@@ -3,10 +3,25 @@ import { networkInterfaces } from 'node:os';
 import path from 'node:path';
 import { HoldfastError } from '../../migrator/errors.ts';
 import { run } from '../../migrator/process.ts';
-import { bridgeName, cableName, labsDir } from './names.ts';
-import type { HostState } from './state.ts';
+import { labsDir, uplinkName } from './names.ts';
+import { startPart } from './started.ts';
+import type { HostState, LabState } from './state.ts';
+
+/*
+ * The lab's bridge is in a network namespace of its own, the switch. The machine has only one end of one cable to
+ * it, so that no firewall of the machine (Docker's, for one) comes between two hosts.
+ *
+ *   machine: hf1a2b3c4 ── uplink : switch bridge : port0 ── eth0 : host a
+ *                                                  port1 ── eth0 : host b
+ */
+
+export const BRIDGE = 'bridge';
 
 const subnetsDir = path.join(labsDir, 'subnets');
+
+export function portName(index: number): string {
+  return `port${index}`;
+}
 
 export function gatewayAddress(subnet: number): string {
   return `10.213.${subnet}.1`;
@@ -16,7 +31,7 @@ export function hostAddress(subnet: number, index: number): string {
   return `10.213.${subnet}.${index + 2}`;
 }
 
-/** Take the first free 10.213.N.0/24 for the lab. A file that only one can create is the lock. */
+/** Take the first free 10.213.N.0/24 for the lab. A file that only one run can create is the lock. */
 export function claimSubnet(lab: string): number {
   mkdirSync(subnetsDir, { recursive: true });
   const inUse = Object.values(networkInterfaces()).flatMap((addresses) =>
@@ -32,67 +47,72 @@ export function claimSubnet(lab: string): number {
     }
   }
   throw new HoldfastError('LAB_NO_SUBNET', 'all networks for labs are taken', {
-    mend: 'npm run lab -- prune',
+    mend: 'take down labs that are no longer needed: npm run lab -- prune',
   });
 }
 
-/** Give back what the lab has, and what labs had that are no more. */
-export function releaseSubnets(lab: string): void {
-  for (const subnet of subnetsTaken()) {
-    const holder = readFileSync(path.join(subnetsDir, subnet), 'utf8');
-    if (holder === lab) rmSync(path.join(subnetsDir, subnet), { force: true });
+export function releaseSubnet(lab: string): void {
+  for (const file of existsSync(subnetsDir) ? readdirSync(subnetsDir) : []) {
+    const claim = path.join(subnetsDir, file);
+    if (existsSync(claim) && readFileSync(claim, 'utf8') === lab) rmSync(claim, { force: true });
   }
 }
 
-function subnetsTaken(): string[] {
-  return existsSync(subnetsDir) ? readdirSync(subnetsDir) : [];
+/** Start the namespace the bridge is in; the pid that keeps it comes back. */
+export async function startSwitch(lab: string, signal: AbortSignal): Promise<number> {
+  const keep = 'echo ready; exec sleep infinity >/dev/null 2>&1';
+  return startPart(lab, 'lab.switch', ['unshare', '-n', '--', 'sh', '-c', keep], signal);
 }
 
-/** Lay the lab's bridge and a cable to each host. */
-export async function connectHosts(
-  lab: string,
-  subnet: number,
-  hosts: readonly HostState[],
+/** Lay the bridge, the machine's cable to it, and a cable to each host. */
+export async function connect(
+  { name, subnet, switchPid, hosts }: LabState,
   signal: AbortSignal,
 ): Promise<void> {
-  const bridge = bridgeName(lab);
-  await ip(
-    [
-      `link add name ${bridge} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
-      `addr add ${gatewayAddress(subnet)}/24 dev ${bridge}`,
-      `link set dev ${bridge} up`,
-      ...hosts.flatMap(({ index, initPid }) => [
-        `link add name ${cableName(lab, index)} type veth peer name eth0 netns ${initPid}`,
-        `link set dev ${cableName(lab, index)} master ${bridge} up`,
-      ]),
-    ],
-    signal,
-  );
-  await Promise.all(
-    hosts.map(({ address, initPid }) =>
-      ipInside(
-        initPid,
-        ['link set dev lo up', `addr add ${address}/24 dev eth0`, 'link set dev eth0 up'],
-        signal,
-      ),
-    ),
-  );
+  await ipInside(switchPid, signal, [
+    `link add name ${BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
+    `link set dev ${BRIDGE} up`,
+    ...hosts.flatMap(({ index, initPid }) => [
+      `link add name ${portName(index)} type veth peer name eth0 netns ${initPid}`,
+      `link set dev ${portName(index)} master ${BRIDGE} up`,
+    ]),
+  ]);
+  await ip(signal, [
+    `link add name ${uplinkName(name)} type veth peer name uplink netns ${switchPid}`,
+    `addr add ${gatewayAddress(subnet)}/24 dev ${uplinkName(name)}`,
+    `link set dev ${uplinkName(name)} up`,
+  ]);
+  await Promise.all([
+    ipInside(switchPid, signal, [`link set dev uplink master ${BRIDGE} up`]),
+    ...hosts.map((host) => bringUp(host, signal)),
+  ]);
 }
 
-export async function ip(lines: readonly string[], signal: AbortSignal): Promise<void> {
+async function bringUp({ address, initPid }: HostState, signal: AbortSignal): Promise<void> {
+  await ipInside(initPid, signal, [
+    'link set dev lo up',
+    `addr add ${address}/24 dev eth0`,
+    'link set dev eth0 up',
+  ]);
+}
+
+async function ip(signal: AbortSignal, lines: readonly string[]): Promise<void> {
   await run('ip', ['-batch', '-'], { signal, input: `${lines.join('\n')}\n` });
 }
 
+/** `ip`, or `tc`, with a batch of lines in the network namespace of `pid`. */
 export async function ipInside(
-  initPid: number,
-  lines: readonly string[],
+  pid: number,
   signal: AbortSignal,
+  lines: readonly string[],
+  program: 'ip' | 'tc' = 'ip',
 ): Promise<void> {
-  const args = ['-t', String(initPid), '-n', 'ip', '-batch', '-'];
-  await run('nsenter', args, { signal, input: `${lines.join('\n')}\n` });
+  if (lines.length === 0) return;
+  const input = `${lines.join('\n')}\n`;
+  await run('nsenter', ['-t', String(pid), '-n', '--', program, '-batch', '-'], { signal, input });
 }
 
-/** The machine's ends of everything the lab has laid. */
+/** The lab's links on the machine. */
 export function linksOf(lab: string): string[] {
-  return readdirSync('/sys/class/net').filter((name) => name.startsWith(bridgeName(lab)));
+  return readdirSync('/sys/class/net').filter((name) => name === uplinkName(lab));
 }

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { HoldfastError } from '../../migrator/errors.ts';
 import { cgroupsOf, processesOf, removeCgroups, thaw } from './cgroups.ts';
 import { disksDir, labDir } from './names.ts';
-import { linksOf, releaseSubnets } from './network.ts';
+import { linksOf, releaseSubnet } from './network.ts';
 
 const REMOVE_TIMEOUT_MS = 10_000;
 const POLL_MS = 2;
@@ -31,7 +31,7 @@ export function removeLab(lab: string): void {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, POLL_MS);
   }
   rmSync(disksDir(lab), { recursive: true, force: true });
-  releaseSubnets(lab);
+  releaseSubnet(lab);
   rmSync(labDir(lab), { recursive: true, force: true });
 }
 

@@ -10,6 +10,8 @@ export interface LabState {
   /** The process the lab must not outlive; `null` for one that stays until it is taken down. */
   readonly owner: ProcessIdentity | null;
   readonly subnet: number;
+  /** Keeps the network namespace with the bridge. */
+  readonly switchPid: number;
   readonly hosts: readonly HostState[];
 }
 
@@ -17,7 +19,7 @@ export interface HostState {
   readonly name: string;
   readonly index: number;
   readonly address: string;
-  /** The host's PID 1 as the machine sees it; 0 until it runs. */
+  /** The host's PID 1 as the machine sees it. */
   readonly initPid: number;
   readonly link: Link;
   readonly cut: boolean;
