@@ -1,0 +1,21 @@
+import type { Logger } from 'pino';
+import type { Migrations } from '../../migrator/migrations.ts';
+import type { Apps } from '../apps.ts';
+import type { Gates } from '../gate/gates.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import type { Placements } from '../placements/placements.ts';
+import type { ContainerHost } from '../placements/survey.ts';
+
+/** What the admin API tells of, and acts upon. */
+export interface AdminContext {
+  readonly version: string;
+  readonly apps: Apps;
+  readonly agents: ReadonlyMap<string, ContainerHost & { readonly url: string }>;
+  readonly placements: Placements;
+  readonly migrations: Migrations;
+  readonly gates: Gates;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  /** Fires when the gateway stops: streams end then. */
+  readonly stopping: AbortSignal;
+}

@@ -1,0 +1,112 @@
+import { type Static, Type } from '@sinclair/typebox';
+import { Outcome, Step } from '../../migrator/events.ts';
+import { GateState } from '../gate/state.ts';
+
+const oneOf = <T extends string>(values: Record<string, T>, description: string) =>
+  Type.Unsafe<T>({ type: 'string', enum: Object.values(values), description });
+
+export const ErrorReply = Type.Object(
+  {
+    code: Type.String({ description: 'Stable; docs/errors.md lists them all.' }),
+    message: Type.String(),
+    mend: Type.Optional(Type.String({ description: 'What to do next.' })),
+    retryable: Type.Boolean({
+      description: 'Whether the same call may work later without anything changed.',
+    }),
+  },
+  { $id: 'Error', title: 'Error' },
+);
+
+export const MigrationOrder = Type.Object(
+  {
+    app: Type.String({ minLength: 1 }),
+    to: Type.String({ minLength: 1, description: 'The host to move it to.' }),
+  },
+  { additionalProperties: false },
+);
+export type MigrationOrder = Static<typeof MigrationOrder>;
+
+const Figures = Type.Object({
+  frozenMs: Type.Optional(Type.Number()),
+  holdMs: Type.Optional(Type.Number()),
+  totalMs: Type.Number(),
+  bytesSent: Type.Optional(Type.Integer()),
+  imageBytes: Type.Optional(Type.Integer()),
+  heldRequests: Type.Optional(Type.Integer()),
+});
+
+export const MigrationReply = Type.Object(
+  {
+    id: Type.String(),
+    app: Type.String(),
+    from: Type.String(),
+    to: Type.String(),
+    state: oneOf({ running: 'running', ...Outcome }, 'Running, or how it ended.'),
+    step: Type.Optional(oneOf(Step, 'The step under way, while running.')),
+    startedAt: Type.String({ format: 'date-time' }),
+    steps: Type.Array(Type.Object({ step: oneOf(Step, 'A step made.'), durationMs: Type.Number() })),
+    figures: Type.Optional(Figures),
+    error: Type.Optional(Type.Ref('Error')),
+  },
+  { $id: 'Migration', title: 'Migration' },
+);
+
+export const AppReply = Type.Object(
+  {
+    app: Type.String(),
+    kind: oneOf({ container: 'container', upstream: 'upstream' }, 'Whether it can be moved.'),
+    host: Type.Optional(Type.String({ description: 'Where it runs, as far as is known.' })),
+    url: Type.Optional(Type.String({ description: 'The origin its requests are sent to.' })),
+    replica: Type.Optional(Type.String()),
+    migration: Type.Optional(Type.String({ description: 'The migration that moves it now.' })),
+    gate: Type.Object({
+      state: oneOf(GateState, 'Whether requests pass.'),
+      inFlightRequests: Type.Integer({ description: 'At the app now.' }),
+      heldRequests: Type.Integer(),
+      heldBytes: Type.Integer(),
+    }),
+  },
+  { $id: 'App', title: 'App' },
+);
+export type AppReply = Static<typeof AppReply>;
+
+export const HostReply = Type.Object(
+  {
+    host: Type.String(),
+    agent: Type.String({ description: 'Where its agent listens.' }),
+    reachable: Type.Boolean(),
+    version: Type.Optional(Type.String()),
+    engines: Type.Optional(Type.Array(Type.String())),
+    error: Type.Optional(Type.Ref('Error')),
+  },
+  { $id: 'Host', title: 'Host' },
+);
+export type HostReply = Static<typeof HostReply>;
+
+export const StatusReply = Type.Object({
+  version: Type.String(),
+  hosts: Type.Array(Type.Ref('Host')),
+  apps: Type.Array(Type.Ref('App')),
+  migrations: Type.Array(Type.Ref('Migration'), { description: 'Those under way.' }),
+});
+
+export const StartOrder = Type.Object(
+  { host: Type.String({ minLength: 1 }) },
+  { additionalProperties: false },
+);
+export type StartOrder = Static<typeof StartOrder>;
+
+export const StopOrder = Type.Object(
+  {
+    host: Type.Optional(
+      Type.String({ minLength: 1, description: 'Stop it on this host only: ends one of two copies.' }),
+    ),
+  },
+  { additionalProperties: false },
+);
+export type StopOrder = Static<typeof StopOrder>;
+
+export const AppParams = Type.Object({ app: Type.String() });
+export const MigrationParams = Type.Object({ id: Type.String() });
+export type AppParams = Static<typeof AppParams>;
+export type MigrationParams = Static<typeof MigrationParams>;

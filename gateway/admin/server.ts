@@ -1,0 +1,47 @@
+import swagger from '@fastify/swagger';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import { appRoutes } from './apps.ts';
+import type { AdminContext } from './context.ts';
+import { answerFailures } from './failures.ts';
+import { type GuardOptions, guard } from './guard.ts';
+import { migrationRoutes } from './migrations.ts';
+import { AppReply, ErrorReply, HostReply, MigrationReply } from './schemas.ts';
+import { statusRoutes } from './status.ts';
+
+const BODY_LIMIT_BYTES = 65_536;
+const REQUEST_TIMEOUT_MS = 10_000;
+
+/** The admin API, not yet listening. */
+export async function createAdmin(context: AdminContext, options: GuardOptions): Promise<FastifyInstance> {
+  const server = Fastify({
+    loggerInstance: context.log as FastifyBaseLogger,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: BODY_LIMIT_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    forceCloseConnections: true,
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
+  });
+  guard(server, options);
+  answerFailures(server);
+  server.removeContentTypeParser('text/plain');
+  for (const schema of [ErrorReply, MigrationReply, AppReply, HostReply]) server.addSchema(schema);
+  await server.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Holdfast admin API',
+        description: 'Move running web containers between hosts, and see where everything runs.',
+        version: context.version,
+      },
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+      security: [{}, { token: [] }],
+    },
+    refResolver: {
+      buildLocalReference: (schema, _base, _fragment, index) => String(schema.$id ?? `def-${index}`),
+    },
+  });
+  migrationRoutes(server, context);
+  appRoutes(server, context);
+  statusRoutes(server, context);
+  return server;
+}
