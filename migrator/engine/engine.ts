@@ -47,7 +47,7 @@ export interface Workspace {
  * What a host can do with containers. One implementation per container engine.
  *
  * Every method may be repeated after a crash: each brings about a state rather than making a step. All of them
- * settle within the deadline of `signal`, and leave no process behind when it fires.
+ * settle within the deadline of `signal`, and leave no process behind when it fires (`dump` alone does: see there).
  */
 export interface Engine {
   readonly name: string;
@@ -69,11 +69,26 @@ export interface Engine {
 
   /** Source: stop every process where it is. Settles when all are frozen. */
   freeze(name: string, signal: AbortSignal): Promise<void>;
-  /** Source: let it run on. Waits for a dump that is under way, so that no process wakes in the middle of one. */
+  /**
+   * Source: let it run on. Waits for a dump that is under way, so that no process wakes in the middle of one.
+   *
+   * @throws `OPERATION_UNDER_WAY` (retryable) when that dump outlasts `signal`
+   */
   thaw(name: string, signal: AbortSignal): Promise<void>;
-  /** Source: write the frozen container's checkpoint to `workspace.imagesDir`; it stays frozen. */
+  /**
+   * Source: write the frozen container's checkpoint to `workspace.imagesDir`; it stays frozen, also when this fails.
+   * A dump cannot be broken off without harm to the app. When `signal` fires, or the agent dies, it goes on by itself;
+   * `thaw` waits for its end, and `remove` ends it with the container.
+   *
+   * @throws `DUMP_FAILED`, `IMAGES_DISK_FULL`, `CONTAINER_NOT_FROZEN`
+   */
   dump(name: string, workspace: Workspace, signal: AbortSignal): Promise<void>;
-  /** Destination: bring the container back to life from `workspace.imagesDir`. Settles when it runs. */
+  /**
+   * Destination: bring the container back to life from `workspace.imagesDir`. Settles when it runs. When it fails,
+   * nothing of the container is left here, and it may be tried again.
+   *
+   * @throws `RESTORE_FAILED`, `CONTAINER_EXISTS`
+   */
   restore(name: string, workspace: Workspace, signal: AbortSignal): Promise<void>;
   /** Settles when the container answers its health check. @throws `HEALTH_CHECK_FAILED` */
   healthy(name: string, signal: AbortSignal): Promise<void>;

@@ -1,0 +1,126 @@
+import { statfs } from 'node:fs/promises';
+import { release } from 'node:os';
+import { dumpCpuImage } from '../../criu/cpu.ts';
+import { criuVersion } from '../../criu/version.ts';
+import { ContainerState, type Finding, type Footprint } from '../engine.ts';
+import type { RuncContainer } from './config.ts';
+import { outboundConnections } from './connections.ts';
+import { criuFinding } from './criu-finding.ts';
+import { controllingTerminal, memoryBytes, onOwnMount, openFiles, tracerOf } from './processes.ts';
+import type { RuncState } from './state.ts';
+
+const TMPFS_MAGIC = 0x01021994;
+const TMPFS_DIRS = ['/tmp', '/run', '/dev/shm'];
+
+/** What a move of this container carries, and what stands against it at the source. Only reads. */
+export async function examineContainer(
+  name: string,
+  container: RuncContainer,
+  { state, initPid, cgroup }: RuncState,
+  signal: AbortSignal,
+): Promise<{ footprint: Footprint; findings: Finding[] }> {
+  const pids = await cgroup.pids();
+  const version = await criuVersion(signal);
+  const cpuImage = await dumpCpuImage(signal);
+  const memory = await Promise.all(pids.map(memoryBytes));
+  const footprint = {
+    engine: 'runc',
+    port: container.port,
+    memoryBytes: memory.reduce((sum, each) => sum + each, await tmpfsBytes(initPid)),
+    processes: pids.length,
+    evidence: {
+      criuVersion: version,
+      kernel: release(),
+      arch: process.arch,
+      ...(cpuImage === undefined ? {} : { cpuinfo: cpuImage }),
+    },
+  };
+  const findings = [...criuFinding(version)];
+  if (state !== ContainerState.running) {
+    findings.push({
+      code: 'CONTAINER_NOT_RUNNING',
+      message: `${name} is ${state} here`,
+      mend: 'start it, or move it from the host it runs on',
+    });
+    return { footprint, findings };
+  }
+  for (const pid of pids) findings.push(...(await examineProcess(pid, pid === initPid)));
+  if (container.connections === 'refuse') findings.push(...(await connectionFindings(name, pids)));
+  return { footprint, findings: onePerCode(findings) };
+}
+
+async function examineProcess(pid: number, isInit: boolean): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const files = await openFiles(pid);
+  if (files.some(({ target }) => target === 'anon_inode:[io_uring]')) {
+    findings.push({
+      code: 'IO_URING_OPEN',
+      message: `process ${pid} has io_uring open, which cannot be checkpointed`,
+      mend: 'start the container with `seccomp: default`, which has the app do without',
+    });
+  }
+  for (const { fd, target } of files.filter((file) => file.fd <= 2 && file.target.startsWith('/'))) {
+    const foreign = !(await onOwnMount(pid, fd));
+    if (isTerminal(target) && (isInit || foreign)) {
+      findings.push(terminalFinding(pid, `fd ${fd} is ${target}`));
+    } else if (foreign) {
+      findings.push({
+        code: 'STDIO_ON_HOST_FILE',
+        message: `fd ${fd} of process ${pid} is ${target}, a file outside the container`,
+        mend: 'start the container with /dev/null or pipes as its standard streams',
+      });
+    }
+  }
+  // A terminal that the app has made inside travels with it; one it was started on does not.
+  if (isInit && controllingTerminal(pid) !== 0) {
+    findings.push(terminalFinding(pid, 'it has a controlling terminal'));
+  }
+  const tracer = await tracerOf(pid);
+  if (tracer !== 0) {
+    findings.push({
+      code: 'PTRACED',
+      message: `process ${pid} is traced by process ${tracer}, and CRIU has to trace it`,
+      mend: 'end the debugger or tracer',
+    });
+  }
+  return findings;
+}
+
+function isTerminal(target: string): boolean {
+  return /^\/dev\/(pts\/|tty|console)/.test(target);
+}
+
+function terminalFinding(pid: number, how: string): Finding {
+  return {
+    code: 'TERMINAL_ATTACHED',
+    message: `process ${pid} is attached to a terminal outside the container: ${how}`,
+    mend: 'start the container detached, without a terminal',
+  };
+}
+
+async function connectionFindings(name: string, pids: readonly number[]): Promise<Finding[]> {
+  const remotes = await outboundConnections(pids);
+  if (remotes.length === 0) return [];
+  return [
+    {
+      code: 'OPEN_CONNECTIONS',
+      message: `${name} has connections open to ${[...new Set(remotes)].join(', ')}, which cannot follow it to another address`,
+      mend: 'set `connections: close` for the container if the app connects anew by itself',
+    },
+  ];
+}
+
+function onePerCode(findings: readonly Finding[]): Finding[] {
+  return [...new Map(findings.map((finding) => [finding.code, finding])).values()];
+}
+
+/** Files on the container's own tmpfs mounts travel inside the images. */
+async function tmpfsBytes(initPid: number): Promise<number> {
+  if (initPid === 0) return 0;
+  let sizeBytes = 0;
+  for (const dir of TMPFS_DIRS) {
+    const fs = await statfs(`/proc/${initPid}/root${dir}`).catch(() => undefined);
+    if (fs?.type === TMPFS_MAGIC) sizeBytes += (fs.blocks - fs.bfree) * fs.bsize;
+  }
+  return sizeBytes;
+}

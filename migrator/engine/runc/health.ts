@@ -1,0 +1,56 @@
+import { request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HoldfastError } from '../../errors.ts';
+import { DEFAULT_HEALTH, type RuncContainer } from './config.ts';
+
+/** While nothing accepts the connection, asking again costs next to nothing, and waiting costs everybody. */
+const REFUSED_PAUSE_MS = 2;
+
+/**
+ * Ask until the app answers with 2xx or 3xx.
+ *
+ * @throws HoldfastError `HEALTH_CHECK_FAILED` with the last answer, when `signal` fires or the app is no longer alive
+ */
+export async function waitHealthy(
+  container: RuncContainer,
+  alive: () => boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const { path, intervalMs, timeoutMs } = container.health ?? DEFAULT_HEALTH;
+  const url = `http://127.0.0.1:${container.port}${path}`;
+  let last = 'it was not asked';
+  while (!signal.aborted) {
+    if (!alive()) {
+      last = 'its process has ended';
+      break;
+    }
+    let pauseMs = intervalMs;
+    try {
+      const status = await ask(url, AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]));
+      if (status >= 200 && status < 400) return;
+      last = `it answered ${status}`;
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (signal.aborted && last !== 'it was not asked') break;
+      last = code === 'ABORT_ERR' ? `no answer within ${timeoutMs} ms` : message;
+      if (code === 'ECONNREFUSED') pauseMs = REFUSED_PAUSE_MS;
+    }
+    await sleep(pauseMs, undefined, { signal }).catch(() => {});
+  }
+  throw new HoldfastError('HEALTH_CHECK_FAILED', `${url} did not come to health: ${last}`, {
+    mend: 'look at the app, and whether port and health.path in the agent configuration are its own',
+  });
+}
+
+/** On a connection of its own, closed afterwards: an idle one would be the app's to carry into the next freeze. */
+function ask(url: string, signal: AbortSignal): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const call = request(url, { agent: false, headers: { connection: 'close' }, signal }, (response) => {
+      response.resume();
+      response.once('end', () => resolve(response.statusCode ?? 0));
+      response.once('error', reject);
+    });
+    call.once('error', reject);
+    call.end();
+  });
+}

@@ -1,0 +1,139 @@
+import { spawn } from 'node:child_process';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HoldfastError } from '../../errors.ts';
+import { processStart } from './processes.ts';
+
+/**
+ * A run of runc that may outlive the agent. It has no pipe to the agent, so nothing breaks in it when the agent is
+ * killed, and it is on record, so that the next agent finds it.
+ */
+interface Operation {
+  readonly pid: number;
+  /** See `processStart`: a pid alone may by now be somebody else's. */
+  readonly start: number;
+}
+
+export interface OperationResult {
+  readonly code: number;
+  /** What runc had to say of errors. */
+  readonly said: string;
+}
+
+export const OnAbort = {
+  /** End it: it is to leave nothing behind. */
+  kill: 'kill',
+  /** Let it come to its end by itself: killing CRIU in the middle of a dump would leave its code inside the app. */
+  leave: 'leave',
+} as const;
+export type OnAbort = (typeof OnAbort)[keyof typeof OnAbort];
+
+const POLL_MS = 5;
+
+/**
+ * Run runc to its end, on record in `recordFile`. @throws `DEADLINE` when `signal` fires first, `PROGRAM_MISSING`
+ */
+export async function runOnRecord(
+  args: readonly string[],
+  options: { recordFile: string; logFile: string; cwd: string; onAbort: OnAbort; signal: AbortSignal },
+): Promise<OperationResult> {
+  const { recordFile, logFile, signal } = options;
+  if (signal.aborted) throw deadline(args, signal);
+  const child = spawn('runc', ['--log', logFile, ...args], {
+    stdio: 'ignore',
+    detached: true,
+    cwd: options.cwd,
+  });
+  // Before anything else can happen: a dump that nobody knows of could be thawed into.
+  if (child.pid !== undefined) record(recordFile, { pid: child.pid, start: processStart(child.pid) });
+  const ended = new Promise<number>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code) => resolve(code ?? 128));
+  }).finally(() => rm(recordFile, { force: true }));
+  ended.catch(() => {}); // When the signal fires first, nobody waits for this any more.
+  let abandon: () => void = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    abandon = () => {
+      if (options.onAbort === OnAbort.leave) {
+        child.unref();
+        reject(deadline(args, signal));
+        return;
+      }
+      killGroup(child.pid);
+      ended.finally(() => reject(deadline(args, signal))).catch(() => {});
+    };
+    signal.addEventListener('abort', abandon, { once: true });
+  });
+  try {
+    const code = await Promise.race([ended, aborted]);
+    return { code, said: code === 0 ? '' : await errorsIn(logFile) };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    throw new HoldfastError('PROGRAM_MISSING', 'runc is not installed', {
+      mend: 'install runc and try again',
+      cause: error,
+    });
+  } finally {
+    signal.removeEventListener('abort', abandon);
+  }
+}
+
+/** Wait until no operation is under way. @throws `OPERATION_UNDER_WAY` when `signal` fires first */
+export async function awaitOperation(recordFile: string, signal: AbortSignal): Promise<void> {
+  for (let operation = underWay(recordFile); operation !== undefined; operation = underWay(recordFile)) {
+    if (signal.aborted) {
+      throw new HoldfastError('OPERATION_UNDER_WAY', `runc (pid ${operation.pid}) is still at work`, {
+        retryable: true,
+        mend: 'try again; it ends by itself',
+      });
+    }
+    await sleep(POLL_MS);
+  }
+}
+
+/** Kill what is under way, if anything is, and wait for its end. */
+export async function killOperation(recordFile: string, signal: AbortSignal): Promise<void> {
+  killGroup(underWay(recordFile)?.pid);
+  await awaitOperation(recordFile, signal);
+}
+
+function record(file: string, operation: Operation): void {
+  writeFileSync(`${file}.new`, JSON.stringify(operation));
+  renameSync(`${file}.new`, file);
+}
+
+function underWay(file: string): Operation | undefined {
+  try {
+    const operation = JSON.parse(readFileSync(file, 'utf8')) as Operation;
+    return processStart(operation.pid) === operation.start && operation.start !== 0 ? operation : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It has ended in the meantime.
+  }
+}
+
+async function errorsIn(logFile: string): Promise<string> {
+  const log = await readFile(logFile, 'utf8').catch(() => '');
+  const errors = log.matchAll(/level=(?:error|fatal) msg=(".*")$/gm);
+  return [...errors].map(([, quoted = '""']) => quoted.slice(1, -1)).join('\n');
+}
+
+function deadline(args: readonly string[], signal: AbortSignal): HoldfastError {
+  return new HoldfastError(
+    'DEADLINE',
+    `runc ${args.find((arg) => !arg.startsWith('-')) ?? ''} took too long`,
+    {
+      retryable: true,
+      cause: signal.reason,
+    },
+  );
+}

@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs';
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** One open file of a process. */
+export interface OpenFile {
+  readonly fd: number;
+  /** As /proc tells it: a path, `socket:[inode]`, `anon_inode:[name]`, … */
+  readonly target: string;
+}
+
+/** Everything here answers for a process that has ended with nothing rather than an error. */
+const NOTHING = () => '';
+
+/** When a process began, in clock ticks since the boot: with the pid, its name for good. 0 when there is none. */
+export function processStart(pid: number): number {
+  const fields = statFields(pid);
+  return fields[0] === 'Z' || fields[0] === 'X' ? 0 : Number(fields[19] ?? 0);
+}
+
+/** The device number of the controlling terminal, 0 without one. */
+export function controllingTerminal(pid: number): number {
+  return Number(statFields(pid)[4] ?? 0);
+}
+
+/** From the state on: the command's name before it may hold anything. */
+function statFields(pid: number): string[] {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return text
+      .slice(text.lastIndexOf(')') + 2)
+      .trim()
+      .split(' ');
+  } catch {
+    return [];
+  }
+}
+
+export async function openFiles(pid: number): Promise<OpenFile[]> {
+  const dir = `/proc/${pid}/fd`;
+  const fds = await readdir(dir).catch(() => []);
+  const files = await Promise.all(
+    fds.map(async (fd) => ({ fd: Number(fd), target: await readlink(join(dir, fd)).catch(NOTHING) })),
+  );
+  return files.filter((file) => file.target !== '');
+}
+
+/** Whether an open file lies on one of the process's own mounts. */
+export async function onOwnMount(pid: number, fd: number): Promise<boolean> {
+  const [info, mounts] = await Promise.all([
+    readFile(`/proc/${pid}/fdinfo/${fd}`, 'utf8').catch(NOTHING),
+    readFile(`/proc/${pid}/mountinfo`, 'utf8').catch(NOTHING),
+  ]);
+  const mountId = /^mnt_id:\s*(\d+)/m.exec(info)?.[1];
+  return mountId === undefined || new RegExp(`^${mountId} `, 'm').test(mounts);
+}
+
+/** The pid of the process that traces this one, 0 when none does. */
+export async function tracerOf(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(NOTHING);
+  return Number(/^TracerPid:\s*(\d+)/m.exec(status)?.[1] ?? 0);
+}
+
+/** Memory a checkpoint has to carry: anonymous and swapped pages, and the process's share of shared memory. */
+export async function memoryBytes(pid: number): Promise<number> {
+  const rollup = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(NOTHING);
+  const kib = (field: string) => Number(new RegExp(`^${field}:\\s*(\\d+) kB`, 'm').exec(rollup)?.[1] ?? 0);
+  return (kib('Anonymous') + kib('Swap') + kib('Pss_Shmem')) * 1024;
+}

@@ -1,0 +1,45 @@
+import { readFile, rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { run } from '../../process.ts';
+import { ContainerState } from '../engine.ts';
+import { killOperation } from './operation.ts';
+import type { RuncPaths } from './paths.ts';
+import { readState } from './state.ts';
+
+/**
+ * Kill a container in whatever condition it is, running, frozen, half made or half restored, and leave nothing of it:
+ * no process, no cgroup, no mount, no record.
+ */
+export async function removeContainer(paths: RuncPaths, name: string, signal: AbortSignal): Promise<void> {
+  const { state, cgroup } = await readState(paths.runcRoot, name);
+  const stateDir = join(paths.runcRoot, name);
+  // First the container, so that a dump under way has nothing left to harm; then the operation; then whatever a
+  // restore under way had brought to life in between.
+  await cgroup.kill(signal);
+  await killOperation(paths.operationFile(name), signal);
+  await cgroup.kill(signal);
+  if (state !== ContainerState.absent) {
+    // It fails on a half-written record. What it would have removed is removed below.
+    await run('runc', ['--root', paths.runcRoot, 'delete', '--force', name], { signal, okCodes: [0, 1] });
+  }
+  await unmountBelow([stateDir, paths.bundleDir(name)], signal);
+  await rm(stateDir, { recursive: true, force: true });
+  await cgroup.remove();
+  await rm(paths.bundleDir(name), { recursive: true, force: true });
+}
+
+/** CRIU makes directories in /tmp to mount under, and leaves them there when it is killed. Its log names them. */
+export async function removeScratch(logFile: string): Promise<void> {
+  const log = await readFile(logFile, 'utf8').catch(() => '');
+  for (const dir of new Set(log.match(/\/tmp\/\.criu\.[a-z]+\.[A-Za-z0-9]{6}/g)))
+    await rmdir(dir).catch(() => {});
+}
+
+async function unmountBelow(dirs: readonly string[], signal: AbortSignal): Promise<void> {
+  const mounts = await readFile('/proc/self/mountinfo', 'utf8');
+  const points = mounts.split('\n').map((line) => line.split(' ')[4] ?? '');
+  for (const point of points.reverse()) {
+    if (dirs.some((dir) => point.startsWith(`${dir}/`)))
+      await run('umount', ['-l', point], { signal, okCodes: [0, 32] });
+  }
+}
