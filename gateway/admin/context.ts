@@ -16,6 +16,10 @@ export interface AdminContext {
   readonly gates: Gates;
   readonly metrics: Metrics;
   readonly log: Logger;
+  /** Settles when the hosts have been asked for the first time: nothing is answered before. */
+  readonly ready: Promise<void>;
+  /** Fires when the gateway is asked to stop: no orders are taken from then on. */
+  readonly draining: AbortSignal;
   /** Fires when the gateway stops: streams end then. */
   readonly stopping: AbortSignal;
 }

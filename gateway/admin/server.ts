@@ -1,5 +1,6 @@
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import { HoldfastError } from '../../migrator/errors.ts';
 import { appRoutes } from './apps.ts';
 import type { AdminContext } from './context.ts';
 import { answerFailures } from './failures.ts';
@@ -18,10 +19,11 @@ export async function createAdmin(context: AdminContext, options: GuardOptions):
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    forceCloseConnections: true,
+    forceCloseConnections: 'idle',
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
   });
   guard(server, options);
+  takeOrdersInTime(server, context);
   answerFailures(server);
   server.removeContentTypeParser('text/plain');
   for (const schema of [ErrorReply, MigrationReply, AppReply, HostReply]) server.addSchema(schema);
@@ -44,4 +46,16 @@ export async function createAdmin(context: AdminContext, options: GuardOptions):
   appRoutes(server, context);
   statusRoutes(server, context);
   return server;
+}
+
+function takeOrdersInTime(server: FastifyInstance, { ready, draining }: AdminContext): void {
+  server.addHook('onRequest', async (request) => {
+    await ready;
+    if (draining.aborted && request.method === 'POST') {
+      throw new HoldfastError('GATEWAY_STOPPED', 'the gateway is stopping', {
+        mend: 'try again when it has been started',
+        retryable: true,
+      });
+    }
+  });
 }

@@ -17,7 +17,10 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export const MatchConfig = Type.Object(
   {
     host: Type.Optional(
-      Type.String({ description: 'The Host header, without the port; any when left out.', minLength: 1 }),
+      Type.String({
+        description: 'The Host header without its port, or `*.example.com`; any when left out.',
+        minLength: 1,
+      }),
     ),
     path: Type.Optional(
       Type.String({
@@ -143,15 +146,19 @@ export const GatewayConfig = Type.Object(
     }),
     trustForwarded: Type.Boolean({
       description:
-        'Keep X-Forwarded-* of the client and add to it. Only behind a proxy that sets them itself.',
+        'The clients are proxies of yours: what their X-Forwarded headers say is kept and added to.',
       default: false,
     }),
     timeouts: Type.Object(
       {
         connectMs: Milliseconds('To connect to an app.', 5_000),
-        responseMs: Milliseconds('Until an app’s response head has come.', 60_000),
+        responseMs: Milliseconds(
+          'From a request being sent whole until the head of the app’s answer.',
+          60_000,
+        ),
+        responseIdleMs: Milliseconds('Between two pieces of an answer.', 300_000),
         clientHeadMs: Milliseconds('Until a client’s request head is complete.', 30_000),
-        idleMs: Milliseconds('How long a connection without traffic stays open.', 75_000),
+        keepAliveMs: Milliseconds('How long a client’s connection may idle between two requests.', 75_000),
       },
       { ...strict, description: 'Deadlines of the proxy.', default: {} },
     ),

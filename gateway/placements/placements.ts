@@ -178,9 +178,13 @@ export class Placements implements MigratorPlacements {
     }
   }
 
+  /** A full disk must not undo a move that has been committed: the hosts can be asked again, the file is a help. */
   async #remember(): Promise<void> {
     const hosts = [...this.#places].flatMap(([app, { host }]) => (host === undefined ? [] : [[app, host]]));
     const ports = [...this.#ports].map(([app, known]) => [app, Object.fromEntries(known)]);
-    await this.#options.memory.write({ hosts: Object.fromEntries(hosts), ports: Object.fromEntries(ports) });
+    const content = { hosts: Object.fromEntries(hosts), ports: Object.fromEntries(ports) };
+    await this.#options.memory.write(content).catch((error: unknown) => {
+      this.#options.log.error({ err: error }, 'the placements cannot be written down');
+    });
   }
 }

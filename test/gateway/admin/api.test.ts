@@ -126,6 +126,16 @@ t.test('one of two copies can be stopped by naming its host', async (t) => {
   t.same(world.running(), ['a']);
 });
 
+t.test('a gateway that is stopping takes no more orders, but still tells', async (t) => {
+  const fleet = await toyFleet(t);
+  fleet.drain();
+  t.match(await post(`${fleet.url}/v1/migrations`, { app: 'shop', to: 'b' }), {
+    status: 503,
+    body: { code: 'GATEWAY_STOPPED', retryable: true },
+  });
+  t.equal((await get(`${fleet.url}/v1/apps`)).status, 200);
+});
+
 t.test('the status tells which hosts answer', async (t) => {
   const { url, world } = await toyFleet(t);
   world.away.add('b');

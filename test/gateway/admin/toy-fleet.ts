@@ -38,6 +38,8 @@ export interface ToyFleet {
   readonly context: AdminContext;
   /** Every send waits for what this resolves to. */
   beforeSend: Promise<void>;
+  /** Take no more orders. */
+  drain(): void;
   stop(): void;
 }
 
@@ -104,6 +106,7 @@ export async function toyFleet(
     journalDir: join(t.testdir(), 'journal'),
     log,
   });
+  const draining = new AbortController();
   const stopping = new AbortController();
   const metrics = new Metrics(() => []);
   const apps = new Apps({ apps: config.apps, agents, placements, isMoving });
@@ -116,6 +119,8 @@ export async function toyFleet(
     gates,
     metrics,
     log,
+    ready: Promise.resolve(),
+    draining: draining.signal,
     stopping: stopping.signal,
   };
   const server = await createAdmin(context, {
@@ -128,6 +133,7 @@ export async function toyFleet(
     url: await server.listen({ host: '127.0.0.1', port: 0 }),
     context,
     beforeSend: Promise.resolve(),
+    drain: () => draining.abort(),
     stop: () => stopping.abort(),
   };
   t.teardown(async () => {

@@ -1,5 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
@@ -123,6 +123,14 @@ t.test('a stopped app is nowhere, a started one where it was started', async (t)
   t.equal(placements.hostOf('shop'), undefined);
   await placements.started('shop', 'b');
   t.same(placed.at(-1), { host: 'b', url: 'http://b.example:3000' });
+});
+
+t.test('a disk that takes no more does not undo a move', async (t) => {
+  const { placements, lines, file } = await setUp(t, [new ToyHost('a', 'running'), new ToyHost('b')]);
+  await writeFile(dirname(file), 'a file where the directory should be');
+  await placements.moved('shop', 'b');
+  t.equal(placements.hostOf('shop'), 'b');
+  t.match(String(lines.read()), 'cannot be written');
 });
 
 t.test('a file of placements that makes no sense is refused by name', async (t) => {

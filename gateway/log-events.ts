@@ -1,0 +1,32 @@
+import type { Logger } from 'pino';
+import { type MigrationEvent, Outcome } from '../migrator/events.ts';
+
+/** A listener that writes one line for each thing that happens in a migration, always with its id and its app. */
+export function logEvents(log: Logger): (event: MigrationEvent) => void {
+  return (event) => {
+    const { migrationId, app, type, at: _at, ...what } = event;
+    const line = { migration: migrationId, app, event: type, ...what };
+    switch (event.type) {
+      case 'started':
+        log.info(line, `moving ${app} from ${event.from} to ${event.to}`);
+        break;
+      case 'step-started':
+        log.debug(line, `${event.step} begins`);
+        break;
+      case 'step-finished':
+        log.info(line, `${event.step} done`);
+        break;
+      case 'step-failed':
+        log.warn(line, `${event.step} failed: ${event.error.message}`);
+        break;
+      case 'undo-started':
+        log.debug(line, `undoing ${event.step}`);
+        break;
+      case 'undo-finished':
+        log.info(line, `${event.step} undone`);
+        break;
+      case 'ended':
+        log[event.outcome === Outcome.failed ? 'error' : 'info'](line, `migration ${event.outcome}`);
+    }
+  };
+}

@@ -1,0 +1,92 @@
+import { AgentClient } from '../migrator/agent/client.ts';
+import type { MigrationsOptions } from '../migrator/migrations.ts';
+import { readTlsFiles } from '../migrator/pki/tls-files.ts';
+import type { AppConfig, GatewayConfig } from './config/schema.ts';
+import { type AppOptions, Gates } from './gate/gates.ts';
+import type { Opened } from './opened.ts';
+import type { PlacedHost } from './placements/placements.ts';
+import type { Route } from './proxy/routes.ts';
+
+/** The configuration, in the words of the parts. */
+
+export function createGates(config: GatewayConfig): Gates {
+  const { connectMs, responseMs, responseIdleMs } = config.timeouts;
+  const apps = mapApps(config, (app): AppOptions => ({ limits: limitsOf(app), replicaUrl: app.replica }));
+  const gates = new Gates(Object.fromEntries(apps), {
+    connectTimeoutMs: connectMs,
+    headTimeoutMs: responseMs,
+    bodyTimeoutMs: responseIdleMs,
+  });
+  for (const [name, { upstream }] of Object.entries(config.apps)) {
+    if (upstream === undefined) continue;
+    const { host, origin } = new URL(upstream);
+    gates.setTarget(name, { host, url: origin });
+  }
+  return gates;
+}
+
+/** @throws HoldfastError `TLS_FILE_UNREADABLE` */
+export async function connectAgents(
+  config: GatewayConfig,
+  opened: Opened,
+): Promise<Map<string, AgentClient>> {
+  const agents = new Map<string, AgentClient>();
+  if (config.tls === undefined) return agents;
+  const tls = await readTlsFiles(config.tls);
+  for (const [host, { agent }] of Object.entries(config.hosts)) {
+    const client = new AgentClient({ host, url: new URL(agent).origin, tls });
+    opened.add(() => client.close());
+    agents.set(host, client);
+  }
+  return agents;
+}
+
+export function placedHosts(
+  config: GatewayConfig,
+  agents: ReadonlyMap<string, AgentClient>,
+): Map<string, PlacedHost> {
+  return new Map(
+    [...agents].map(([host, agent]) => {
+      const address = config.hosts[host]?.address ?? new URL(agent.url).hostname.replace(/^\[|\]$/g, '');
+      return [host, { agent, address }];
+    }),
+  );
+}
+
+/** App to container, of those that have one. */
+export function containersOf(config: GatewayConfig): Map<string, string> {
+  return new Map(
+    Object.entries(config.apps).flatMap(([app, { container }]) =>
+      container === undefined ? [] : [[app, container] as const],
+    ),
+  );
+}
+
+export function movableApps(config: GatewayConfig): MigrationsOptions['apps'] {
+  const containers = containersOf(config);
+  return new Map(
+    mapApps(config, (app, name) => ({ container: containers.get(name) ?? '', hold: limitsOf(app) })).filter(
+      ([name]) => containers.has(name),
+    ),
+  );
+}
+
+export function routesOf(config: GatewayConfig): Route[] {
+  return mapApps(config, (app) => app.match).flatMap(([app, matches]) =>
+    matches.map((match) => ({ app, ...match })),
+  );
+}
+
+function limitsOf({ hold }: AppConfig): AppOptions['limits'] {
+  return {
+    maxHeldRequests: hold.maxRequests,
+    maxHeldBytes: hold.maxBytes,
+    maxHoldMs: hold.maxMs,
+    releaseConcurrency: hold.releaseConcurrency,
+    drainTimeoutMs: hold.drainTimeoutMs,
+  };
+}
+
+function mapApps<T>(config: GatewayConfig, of: (app: AppConfig, name: string) => T): [string, T][] {
+  return Object.entries(config.apps).map(([name, app]) => [name, of(app, name)]);
+}
