@@ -41,7 +41,7 @@ export async function inventoryOf(host: LabHost): Promise<Inventory> {
     // The migration journal of an agent is kept by intent; what the state directory holds is not.
     shell(host, `find ${AGENT_STATE_DIR} -mindepth 1 2>/dev/null || true`),
     shell(host, 'find /sys/fs/cgroup -mindepth 1 -type d'),
-    shell(host, 'for p in /proc/[0-9]*; do cat $p/comm 2>/dev/null; done'),
+    shell(host, 'for p in /proc/[0-9]*; do cat $p/comm 2>/dev/null || true; done'),
   ]);
   const lines = (text: string) => text.split('\n').filter(Boolean).sort();
   return {

@@ -87,7 +87,6 @@ function state(user) {
     pid: process.pid,
     startedAt,
     memoryBytes: sessions.sizeBytes,
-    sessions: sessions.records,
     inFlight,
     peakInFlight,
     ...(user === null ? {} : { count: ledger.count(user) }),

@@ -1,6 +1,7 @@
 import { randomBytes, randomInt } from 'node:crypto';
 
 const MIB = 1 << 20;
+const RECORD_BYTES = 1_024;
 const WORDS = (
   'account address amount basket billing blanket bottle camera candle carpet chair charger coffee cotton country ' +
   'coupon currency customer cushion delivery discount drawer express garden gift handle invoice jacket kettle lamp ' +
@@ -15,44 +16,36 @@ const AGENTS = [
 ];
 
 /**
- * A session store of `sizeMib` MiB, as web frameworks keep them in memory: one JSON text per session, by session id.
+ * A session store of `sizeMib` MiB, as in-memory stores keep them: one JSON text per session, outside V8's heap.
  *
  * A record has ids, tokens and signatures from the system's random source, and prose, dates, prices and field names
  * as sessions have them; zlib's fastest level makes about a third of it. No zeros and no repeated page: what moves
- * is what a heap of such an app would be. `sizeMib` counts the texts only; the map and Node's own memory (some
- * 15 MiB anonymous) come on top.
+ * is what the memory of such an app would be. `sizeMib` counts the texts only, 1 KiB each; Node's own memory, some 25 MiB
+ * anonymous, comes on top. Buffers rather than strings: strings that live on make V8 grow its young generation, and
+ * the garbage left in it would double what a checkpoint has to carry.
  */
 export class SessionStore {
-  #records = [];
-  #sizeBytes = 0;
+  #blocks = [];
   #timer;
 
   constructor(sizeMib) {
-    while (this.#sizeBytes < sizeMib * MIB) {
-      const text = record();
-      this.#records.push(text);
-      this.#sizeBytes += text.length;
-    }
+    for (let block = 0; block < sizeMib; block += 1) this.#blocks.push(fill(Buffer.allocUnsafeSlow(MIB)));
   }
 
   get sizeBytes() {
-    return this.#sizeBytes;
-  }
-
-  get records() {
-    return this.#records.length;
+    return this.#blocks.length * MIB;
   }
 
   /** One of the records, or a fresh one of an empty store. */
   any() {
-    return this.#records.length === 0 ? record() : this.#records[randomInt(this.#records.length)];
+    return this.#blocks.length === 0 ? record() : this.#place().toString().trimEnd();
   }
 
   /** Rewrite records here and there, `mibPerS` MiB each second. */
   keepDirtying(mibPerS) {
-    if (mibPerS <= 0 || this.#records.length === 0) return;
+    if (mibPerS <= 0 || this.#blocks.length === 0) return;
     this.#timer = setInterval(() => {
-      for (let bytes = (mibPerS * MIB) / 20; bytes > 0; ) bytes -= this.#rewriteOne();
+      for (let bytes = (mibPerS * MIB) / 20; bytes > 0; bytes -= RECORD_BYTES) put(this.#place(), record());
     }, 50);
   }
 
@@ -60,16 +53,26 @@ export class SessionStore {
     clearInterval(this.#timer);
   }
 
-  #rewriteOne() {
-    const at = randomInt(this.#records.length);
-    const text = record();
-    this.#sizeBytes += text.length - this.#records[at].length;
-    this.#records[at] = text;
-    return text.length;
+  /** Where some record is. */
+  #place() {
+    const start = randomInt(MIB / RECORD_BYTES) * RECORD_BYTES;
+    return this.#blocks[randomInt(this.#blocks.length)].subarray(start, start + RECORD_BYTES);
   }
 }
 
-/** One session as JSON text, some 1.2 KB. */
+function fill(block) {
+  for (let start = 0; start < block.length; start += RECORD_BYTES) {
+    put(block.subarray(start, start + RECORD_BYTES), record());
+  }
+  return block;
+}
+
+/** The few records that are longer than their place lose their last words. */
+function put(place, text) {
+  place.fill(' ', place.write(text));
+}
+
+/** One session as JSON text, some 1,000 bytes. */
 export function record() {
   // One draw for the whole record: a call of randomBytes costs more than the bytes.
   const random = randomBytes(160);
@@ -93,6 +96,6 @@ export function record() {
       path: `/${pick(WORDS, 128 + page)}/${pick(WORDS, 132 + page)}`,
       at: when(136 + page * 4),
     })),
-    note: Array.from({ length: 8 }, (_, word) => pick(WORDS, 152 + word)).join(' '),
+    note: Array.from({ length: 2 }, (_, word) => pick(WORDS, 152 + word)).join(' '),
   });
 }
