@@ -1,7 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { cgroupsOf, processesOf } from './cgroups.ts';
+import { cgroupsOf, processesOf, removeCgroups } from './cgroups.ts';
 import { delayed } from './link.ts';
-import { BRIDGE, ipInside, portName } from './network.ts';
+import { BRIDGE, inside, portName } from './network.ts';
 import { startPart } from './started.ts';
 import type { HostState, LabState } from './state.ts';
 
@@ -21,6 +22,9 @@ const relayScript = fileURLToPath(new URL('relay.pl', import.meta.url));
 const MIN_BURST_BYTES = 96 * 1024;
 const BURST_MS = 2;
 const QUEUE_MS = 50;
+const POLL_MS = 2;
+/** As the bridge program of old iproute2 takes them, by number. */
+const PORT_STATES = { disabled: 0, forwarding: 3 } as const;
 
 /** Bring the cable of `host` from what it is into the state `host` describes. */
 export async function applyLink(lab: LabState, host: HostState, signal: AbortSignal): Promise<void> {
@@ -39,8 +43,7 @@ export async function applyLink(lab: LabState, host: HostState, signal: AbortSig
 export async function applyCut(lab: LabState, host: HostState, signal: AbortSignal): Promise<void> {
   const port = delayed(host.link) ? outName(host.index) : portName(host.index);
   const state = host.cut ? 'disabled' : 'forwarding';
-  const number = state === 'disabled' ? 0 : 3;
-  await ipInside(lab.switchPid, signal, [`link set dev ${port} type bridge_slave state ${number}`]);
+  await inside(lab.switchPid, signal, [`link set dev ${port} state ${PORT_STATES[state]}`], 'bridge');
 }
 
 async function limit(
@@ -50,10 +53,10 @@ async function limit(
   signal: AbortSignal,
 ): Promise<void> {
   const none = `qdisc replace dev ${dev} root pfifo limit 1000`;
-  if (rateBps === undefined) return ipInside(pid, signal, [none], 'tc');
+  if (rateBps === undefined) return inside(pid, signal, [none], 'tc');
   const burstBytes = Math.max(MIN_BURST_BYTES, Math.ceil((rateBps / 8000) * BURST_MS));
   const bucket = `rate ${Math.round(rateBps)}bit burst ${burstBytes} latency ${QUEUE_MS}ms`;
-  await ipInside(pid, signal, [`qdisc replace dev ${dev} root tbf ${bucket}`], 'tc');
+  await inside(pid, signal, [`qdisc replace dev ${dev} root tbf ${bucket}`], 'tc');
 }
 
 const segmentName = (index: number) => `segment${index}`;
@@ -68,28 +71,28 @@ async function insertRelay(
   signal: AbortSignal,
 ): Promise<void> {
   const [segment, port] = [segmentName(host.index), portName(host.index)];
-  const [inside, outside] = [inName(host.index), outName(host.index)];
-  const relay = ['perl', relayScript, inside, outside, String(delayMs)];
+  const [near, far] = [inName(host.index), outName(host.index)];
+  const relay = ['perl', relayScript, near, far, String(delayMs)];
   const enter = ['nsenter', '-t', String(lab.switchPid), '-n', '--'];
   await startPart(lab.name, relayMember(host), [...enter, ...relay], signal);
-  await ipInside(lab.switchPid, signal, [
+  await inside(lab.switchPid, signal, [
     `link add name ${segment} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
     `link set dev ${segment} up`,
-    `link set dev ${inside} master ${segment} up`,
-    `link set dev ${outside} master ${BRIDGE} up`,
+    `link set dev ${near} master ${segment} up`,
+    `link set dev ${far} master ${BRIDGE} up`,
     `link set dev ${port} master ${segment}`,
   ]);
 }
 
 async function removeRelay(lab: LabState, host: HostState, signal: AbortSignal): Promise<void> {
-  const groups = cgroupsOf(lab.name, relayMember(host));
-  const relays = processesOf(groups);
+  const member = relayMember(host);
+  const relays = processesOf(cgroupsOf(lab.name, member));
   if (relays.length === 0) return;
-  await ipInside(lab.switchPid, signal, [`link set dev ${portName(host.index)} master ${BRIDGE}`]);
+  await inside(lab.switchPid, signal, [`link set dev ${portName(host.index)} master ${BRIDGE}`]);
   for (const pid of relays) process.kill(pid, 'SIGKILL');
-  while (processesOf(groups).length > 0) {
+  while (!removeCgroups(lab.name, member)) {
     signal.throwIfAborted();
-    await new Promise((resolve) => setTimeout(resolve, 2)); // Its end closes its devices, and there is no event for it.
+    await sleep(POLL_MS); // Nothing tells when a process that is not our child has ended.
   }
-  await ipInside(lab.switchPid, signal, [`link del dev ${segmentName(host.index)}`]);
+  await inside(lab.switchPid, signal, [`link del dev ${segmentName(host.index)}`]);
 }

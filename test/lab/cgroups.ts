@@ -9,7 +9,10 @@ export interface Hierarchy {
   readonly controllers: string;
 }
 
-const TOP = 'holdfast-lab';
+/** A lab's own directory in a hierarchy. */
+function topOf(hierarchy: Hierarchy, lab: string): string {
+  return path.join(hierarchy.mountPoint, `holdfast-lab-${lab}`);
+}
 
 export function hierarchies(): Hierarchy[] {
   const found: Hierarchy[] = [];
@@ -41,7 +44,7 @@ function v1Name(options: string): string {
 }
 
 export function hostCgroup(hierarchy: Hierarchy, lab: string, host: string): string {
-  return path.join(hierarchy.mountPoint, TOP, lab, host);
+  return path.join(topOf(hierarchy, lab), host);
 }
 
 /**
@@ -56,9 +59,7 @@ export function entryCgroup(hierarchy: Hierarchy, lab: string, host: string): st
 /** Make the groups of one host in every hierarchy. */
 export function makeCgroups(lab: string, host: string): void {
   for (const hierarchy of hierarchies()) {
-    const levels = [TOP, lab, host];
-    for (let depth = 1; depth <= levels.length; depth++) {
-      const group = path.join(hierarchy.mountPoint, ...levels.slice(0, depth));
+    for (const group of [topOf(hierarchy, lab), hostCgroup(hierarchy, lab, host)]) {
       mkdirSync(group, { recursive: true });
       if (hierarchy.version === 2) delegate(path.dirname(group));
       else inheritCpuset(group);
@@ -101,7 +102,7 @@ export function settleCgroups(lab: string, host: string): void {
 
 /** All the groups of a lab or of one of its parts, the deepest first. */
 export function cgroupsOf(lab: string, member = ''): string[] {
-  return hierarchies().flatMap((hierarchy) => tree(path.join(hierarchy.mountPoint, TOP, lab, member)));
+  return hierarchies().flatMap((hierarchy) => tree(path.join(topOf(hierarchy, lab), member)));
 }
 
 function tree(group: string): string[] {
@@ -135,11 +136,10 @@ export function thaw(groups: readonly string[]): void {
   }
 }
 
-/** Remove the groups that are empty; true when none is left. The common top goes too, with the last lab. */
-export function removeCgroups(lab: string): boolean {
-  for (const group of cgroupsOf(lab)) remove(group);
-  for (const hierarchy of hierarchies()) remove(path.join(hierarchy.mountPoint, TOP));
-  return cgroupsOf(lab).length === 0;
+/** Remove those groups of a lab, or of one of its parts, that are empty; true when none is left. */
+export function removeCgroups(lab: string, member = ''): boolean {
+  for (const group of cgroupsOf(lab, member)) remove(group);
+  return cgroupsOf(lab, member).length === 0;
 }
 
 function remove(group: string): void {

@@ -69,7 +69,7 @@ export async function connect(
   { name, subnet, switchPid, hosts }: LabState,
   signal: AbortSignal,
 ): Promise<void> {
-  await ipInside(switchPid, signal, [
+  await inside(switchPid, signal, [
     `link add name ${BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
     `link set dev ${BRIDGE} up`,
     ...hosts.flatMap(({ index, initPid }) => [
@@ -83,13 +83,13 @@ export async function connect(
     `link set dev ${uplinkName(name)} up`,
   ]);
   await Promise.all([
-    ipInside(switchPid, signal, [`link set dev uplink master ${BRIDGE} up`]),
+    inside(switchPid, signal, [`link set dev uplink master ${BRIDGE} up`]),
     ...hosts.map((host) => bringUp(host, signal)),
   ]);
 }
 
 async function bringUp({ address, initPid }: HostState, signal: AbortSignal): Promise<void> {
-  await ipInside(initPid, signal, [
+  await inside(initPid, signal, [
     'link set dev lo up',
     `addr add ${address}/24 dev eth0`,
     'link set dev eth0 up',
@@ -100,12 +100,12 @@ async function ip(signal: AbortSignal, lines: readonly string[]): Promise<void> 
   await run('ip', ['-batch', '-'], { signal, input: `${lines.join('\n')}\n` });
 }
 
-/** `ip`, or `tc`, with a batch of lines in the network namespace of `pid`. */
-export async function ipInside(
+/** Run a batch of lines of `ip`, or one of its sisters, in the network namespace of `pid`. */
+export async function inside(
   pid: number,
   signal: AbortSignal,
   lines: readonly string[],
-  program: 'ip' | 'tc' = 'ip',
+  program: 'ip' | 'tc' | 'bridge' = 'ip',
 ): Promise<void> {
   if (lines.length === 0) return;
   const input = `${lines.join('\n')}\n`;
