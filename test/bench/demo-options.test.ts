@@ -1,0 +1,50 @@
+import t from 'tap';
+import { parseDemoOptions } from '../../bench/demo-options.ts';
+
+t.test('without options the demo makes two moves of 64 MiB at 500 requests/s over 1 Gbit/s', async (t) => {
+  t.match(parseDemoOptions([]), {
+    memoryMib: 64,
+    ratePerS: 500,
+    clients: 32,
+    moves: 2,
+    link: { rateBps: 1e9 },
+    keep: false,
+    json: false,
+  });
+});
+
+t.test('all that was asked for is taken', async (t) => {
+  const args = [
+    '--memory-mib',
+    '8',
+    '--rps',
+    '100',
+    '--moves',
+    '30',
+    '--link',
+    '1gbit,5ms',
+    '--keep',
+    '--json',
+  ];
+  t.match(parseDemoOptions(args), {
+    memoryMib: 8,
+    ratePerS: 100,
+    moves: 30,
+    link: { rateBps: 1e9, delayMs: 5 },
+    keep: true,
+    json: true,
+  });
+});
+
+t.test('what makes no sense is refused by name', async (t) => {
+  for (const args of [
+    ['--moves', '0'],
+    ['--rps', 'many'],
+    ['--memory-mib', ''],
+    ['--mvoes', '3'],
+    ['extra'],
+  ]) {
+    t.throws(() => parseDemoOptions(args), { code: 'USAGE' }, args.join(' '));
+  }
+  t.throws(() => parseDemoOptions(['--link', 'fast']), { code: 'LAB_BAD_LINK' });
+});

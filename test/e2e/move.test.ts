@@ -1,0 +1,38 @@
+import t from 'tap';
+import { parseLink } from '../lab/lab.ts';
+import { startSystem } from '../system/system.ts';
+import { nowMs } from '../workload/exchange.ts';
+import { RemoteLoad } from '../workload/remote-load.ts';
+
+const skip = process.platform === 'linux' && process.getuid?.() === 0 ? false : 'needs root on Linux';
+
+t.test('an app moves to and fro under load, and nobody notices', { skip, timeout: 120_000 }, async (t) => {
+  const system = await startSystem({ link: parseLink('1gbit'), app: { memoryMib: 16 } });
+  let load: RemoteLoad | undefined;
+  try {
+    load = await RemoteLoad.start({ url: system.url, ratePerS: 200, clients: 16 });
+    const windows = [];
+    for (const to of ['b', 'a', 'b']) {
+      const fromMs = nowMs();
+      const ended = await system.migrate(to);
+      await load.flowing(10_000);
+      windows.push({ fromMs, toMs: nowMs() });
+      t.equal(ended.outcome, 'succeeded', `to ${to}: ${ended.error?.message ?? 'as ordered'}`);
+      t.match(await system.instances(), [{ host: to, status: 'running' }], 'one instance, and it runs there');
+      const { frozenMs = 0, holdMs = 0, totalMs, bytesSent = 0 } = ended.figures;
+      t.ok(0 < frozenMs && frozenMs < holdMs && holdMs < totalMs, 'frozen within held within the whole');
+      t.ok(bytesSent > 1 << 20, `${bytesSent} bytes went over the link`);
+    }
+    const { total, faults } = await load.finish(windows);
+    t.match(
+      total,
+      { failed: 0, lost: 0, duplicated: 0, corrupted: 0, chain: 'unbroken' },
+      faults.join('\n') || 'all requests were answered, once, in one chain',
+    );
+    t.same(await system.leftovers(), [], 'nothing is left over on either host');
+  } finally {
+    await load?.stop();
+    if (!t.passing()) t.comment(system.logs());
+    await system.stop();
+  }
+});
