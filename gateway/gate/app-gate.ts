@@ -1,0 +1,300 @@
+import { setImmediate as afterIo } from 'node:timers';
+import { HoldfastError } from '../../migrator/errors.ts';
+import type { HoldReport, ReleaseReport, Target } from '../../migrator/gate.ts';
+import { Drain } from './drain.ts';
+import { type GateLimits, SWEEP_INTERVAL_MS } from './limits.ts';
+import { HoldQueue } from './queue.ts';
+import { type GateSnapshot, GateState } from './state.ts';
+import type { Upstream } from './upstream.ts';
+import { AnsweredBy, Refusal, Stage, type Visit } from './visit.ts';
+
+interface Opening {
+  readonly heldRequests: number;
+  readonly settle: (holdMs: number) => void;
+}
+
+/**
+ * The gate of one app: it alone owns its state, its queue, its one timer and whoever waits for it.
+ *
+ * A second `hold` while `releasing` takes effect at once: what is still queued keeps its place at the head, what was
+ * let through drains like any other request. Requests that outlived a drain's budget do not count against the pace of
+ * the release that follows: long polls would otherwise lock everybody else out.
+ */
+export class AppGate {
+  readonly limits: GateLimits;
+  readonly #app: string;
+  readonly #openUpstream: (url: string) => Upstream;
+  readonly #replica: Upstream | undefined;
+  readonly #queue = new HoldQueue();
+  #state: GateState = GateState.open;
+  #target: Target | undefined = undefined;
+  #upstream: Upstream | undefined = undefined;
+  #inFlight = 0;
+  #upgraded = 0;
+  #paced = 0;
+  /** Let through and not yet on the wire: the next one waits for it, or two connections could swap their order. */
+  #starting: Visit | undefined = undefined;
+  #closedAtMs = 0;
+  #drain: Drain | undefined = undefined;
+  #opening: Opening | undefined = undefined;
+  #sweep: NodeJS.Timeout | undefined = undefined;
+  #closing = false;
+
+  constructor(
+    app: string,
+    options: { limits: GateLimits; replicaUrl?: string | undefined; openUpstream: (url: string) => Upstream },
+  ) {
+    this.#app = app;
+    this.limits = options.limits;
+    this.#openUpstream = options.openUpstream;
+    this.#replica = options.replicaUrl === undefined ? undefined : options.openUpstream(options.replicaUrl);
+  }
+
+  snapshot(): GateSnapshot {
+    return {
+      state: this.#state,
+      ...(this.#target ? { target: this.#target } : {}),
+      inFlight: this.#inFlight,
+      heldRequests: this.#queue.size,
+      heldBytes: this.#queue.bytes,
+    };
+  }
+
+  /** A request has come: it is sent on, queued, or turned away before this returns. */
+  arrive(visit: Visit): void {
+    if (this.#state === GateState.open) {
+      this.#pass(visit);
+    } else if (this.#replica && visit.replicaMayAnswer && this.#state !== GateState.releasing) {
+      visit.stage = Stage.atReplica;
+      visit.onSend(this.#replica, AnsweredBy.replica);
+    } else {
+      this.#enqueue(visit);
+    }
+  }
+
+  /** The replica failed before anything went to the client: from now on the request waits like any other. */
+  replicaFailed(visit: Visit): void {
+    if (this.#state === GateState.open) this.#pass(visit);
+    else this.#enqueue(visit);
+  }
+
+  /** The request's head is on the wire. */
+  started(visit: Visit): void {
+    if (visit !== this.#starting) return;
+    this.#starting = undefined;
+    this.#settleOpening();
+    queueMicrotask(this.#pump);
+  }
+
+  /** The answer has no end in sight (an upgrade, an event stream): it must not keep the queue from being let go. */
+  openEnded(visit: Visit, upgraded: boolean): void {
+    if (visit.stage !== Stage.atTarget) return;
+    if (upgraded && !visit.upgraded) {
+      visit.upgraded = true;
+      this.#upgraded += 1;
+    }
+    this.#freePlace(visit);
+  }
+
+  /** The request is over, whichever way, or its client is gone. Any call after the first does nothing. */
+  leave(visit: Visit): void {
+    const { stage } = visit;
+    visit.stage = Stage.gone;
+    if (stage === Stage.held) {
+      this.#dequeue(visit);
+      if (this.#state === GateState.releasing) queueMicrotask(this.#pump);
+    } else if (stage === Stage.atTarget) {
+      this.#inFlight -= 1;
+      if (visit.upgraded) this.#upgraded -= 1;
+      this.#freePlace(visit);
+      this.started(visit);
+      if (this.#inFlight === 0) this.#drain?.done();
+    }
+  }
+
+  /**
+   * Where the app is, found out by other means than a release, which always knows better: it is not heard while the
+   * gate drains or releases. An open gate lets what is in flight finish where it is.
+   */
+  setTarget(target: Target): void {
+    if (this.#state === GateState.draining || this.#state === GateState.releasing) return;
+    const moved = target.url !== this.#target?.url;
+    this.#target = target;
+    if (this.#state === GateState.held || !moved) return;
+    void this.#upstream?.retire();
+    this.#upstream = this.#openUpstream(target.url);
+  }
+
+  /** Begin held, with nothing in flight: a migration was under way when the gateway died. */
+  closeAtStart(): void {
+    if (this.#state !== GateState.open) return;
+    this.#state = GateState.held;
+    this.#closedAtMs = performance.now();
+    void this.#upstream?.retire();
+  }
+
+  /** See `Gate.hold`. */
+  async hold(options: { drainTimeoutMs: number; signal: AbortSignal }): Promise<HoldReport> {
+    const { signal, drainTimeoutMs: timeoutMs } = options;
+    const upstream = this.#upstream;
+    if (this.#state === GateState.draining || this.#state === GateState.held) {
+      throw new HoldfastError('GATE_BUSY', `the gate of ${this.#app} is ${this.#state} already`, {
+        mend: 'wait for the migration that holds it',
+        retryable: true,
+      });
+    }
+    if (!upstream) {
+      throw new HoldfastError('NO_TARGET', `it is not known where ${this.#app} runs`, {
+        mend: 'see `gateway apps` for which agents answer',
+      });
+    }
+    if (signal.aborted) throw Drain.calledOff(this.#app, signal.reason);
+    const drainedRequests = this.#inFlight;
+    this.#state = GateState.draining;
+    this.#closedAtMs = performance.now();
+    this.#settleOpening();
+    const drain = new Drain(this.#app, { timeoutMs, signal, left: () => this.#left() });
+    this.#drain = drain;
+    if (drainedRequests === 0) drain.done();
+    try {
+      await drain.settled;
+      await upstream.close();
+      if (this.#drain !== drain) throw Drain.calledOff(this.#app, undefined);
+    } catch (error) {
+      if (this.#drain === drain) void this.#open(upstream);
+      throw error;
+    }
+    this.#drain = undefined;
+    this.#state = GateState.held;
+    return { drainedRequests, drainMs: performance.now() - this.#closedAtMs };
+  }
+
+  /**
+   * See `Gate.release`. On an open gate it is `setTarget`; while draining it calls the hold off.
+   *
+   * @throws HoldfastError `GATE_BUSY` while the queue is being let go to another target.
+   */
+  async release(target: Target): Promise<ReleaseReport> {
+    const drain = this.#drain;
+    if (this.#state === GateState.releasing && target.url !== this.#target?.url) {
+      throw new HoldfastError('GATE_BUSY', `the gate of ${this.#app} is being released elsewhere`, {
+        retryable: true,
+      });
+    }
+    if (this.#state === GateState.open || this.#state === GateState.releasing) {
+      this.setTarget(target);
+      return { holdMs: 0, heldRequests: this.#queue.size };
+    }
+    this.#drain = undefined;
+    drain?.callOff();
+    this.#target = target;
+    // What a hold that is called off has in flight stays on the connections that `hold` was about to close.
+    if (this.#inFlight > 0) void this.#upstream?.retire();
+    return this.#open(this.#openUpstream(target.url));
+  }
+
+  /** Turn away what is held and close every connection. For the end of the process. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    for (let visit = this.#queue.first; visit; visit = this.#queue.first)
+      this.#refuse(visit, Refusal.closing);
+    this.#drain?.callOff();
+    await Promise.all([this.#upstream?.close(), this.#replica?.close()]);
+  }
+
+  #pass(visit: Visit): void {
+    if (this.#upstream) this.#send(visit, this.#upstream);
+    else this.#refuse(visit, Refusal.noTarget);
+  }
+
+  #send(visit: Visit, upstream: Upstream): void {
+    visit.stage = Stage.atTarget;
+    this.#inFlight += 1;
+    visit.onSend(upstream, AnsweredBy.target);
+  }
+
+  #enqueue(visit: Visit): void {
+    const { maxHeldRequests, maxHeldBytes } = this.limits;
+    visit.heldBytes = visit.pinnedBytes();
+    if (this.#closing) {
+      this.#refuse(visit, Refusal.closing);
+    } else if (this.#queue.size >= maxHeldRequests) {
+      this.#refuse(visit, Refusal.tooManyHeld);
+    } else if (this.#queue.bytes + visit.heldBytes > maxHeldBytes) {
+      this.#refuse(visit, Refusal.tooManyBytesHeld);
+    } else {
+      visit.stage = Stage.held;
+      visit.heldSinceMs = performance.now();
+      this.#queue.push(visit);
+      this.#sweep ??= setInterval(() => this.#refuseExpired(), SWEEP_INTERVAL_MS).unref();
+      visit.onHeld();
+    }
+  }
+
+  #dequeue(visit: Visit): void {
+    this.#queue.remove(visit);
+    if (this.#queue.size > 0) return;
+    clearInterval(this.#sweep);
+    this.#sweep = undefined;
+  }
+
+  #refuse(visit: Visit, refusal: Refusal): void {
+    this.leave(visit);
+    visit.onRefused(refusal);
+  }
+
+  /** The queue is in order of `heldSinceMs`, so only its head need be looked at. */
+  #refuseExpired(): void {
+    const deadlineMs = performance.now() - this.limits.maxHoldMs;
+    for (let visit = this.#queue.first; visit && visit.heldSinceMs <= deadlineMs; visit = this.#queue.first) {
+      this.#refuse(visit, Refusal.heldTooLong);
+    }
+  }
+
+  /** Settles when the first held request was sent on. */
+  #open(upstream: Upstream): Promise<ReleaseReport> {
+    const heldRequests = this.#queue.size;
+    this.#drain = undefined;
+    this.#upstream = upstream;
+    this.#state = GateState.releasing;
+    upstream.warm(Math.min(heldRequests, this.limits.releaseConcurrency));
+    const report = new Promise<ReleaseReport>((resolve) => {
+      this.#opening = { heldRequests, settle: (holdMs) => resolve({ holdMs, heldRequests }) };
+    });
+    this.#pump();
+    return report;
+  }
+
+  #settleOpening(): void {
+    this.#opening?.settle(performance.now() - this.#closedAtMs);
+    this.#opening = undefined;
+  }
+
+  /** Let the next ones through. Opens the gate once the queue is empty and its last request is on the wire. */
+  readonly #pump = (): void => {
+    if (this.#state !== GateState.releasing || !this.#upstream || this.#starting) return;
+    const visit = this.#queue.first;
+    if (!visit) {
+      this.#state = GateState.open;
+      this.#settleOpening();
+    } else if (this.#paced < this.limits.releaseConcurrency) {
+      this.#dequeue(visit);
+      visit.paced = true;
+      this.#paced += 1;
+      this.#starting = visit;
+      this.#send(visit, this.#upstream);
+    }
+  };
+
+  #freePlace(visit: Visit): void {
+    if (!visit.paced) return;
+    visit.paced = false;
+    this.#paced -= 1;
+    // undici gives a connection back one immediate after its answer's end. Asking sooner would open another one.
+    if (this.#state === GateState.releasing) queueMicrotask(() => afterIo(this.#pump));
+  }
+
+  #left(): { requests: number; upgraded: number } {
+    return { requests: this.#inFlight - this.#upgraded, upgraded: this.#upgraded };
+  }
+}

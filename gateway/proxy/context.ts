@@ -1,0 +1,24 @@
+import type { Logger } from 'pino';
+import type { AppGate } from '../gate/app-gate.ts';
+import type { Connections } from './connections.ts';
+import type { Observer } from './observer.ts';
+import type { Destination } from './request-head.ts';
+
+/** What all exchanges of a proxy share. */
+export interface ExchangeContext {
+  readonly observer: Observer;
+  readonly log: Logger;
+  readonly connections: Connections;
+  readonly trustForwarded: boolean;
+  /** The proxy accepts no more: answers close their connections. */
+  isClosing: boolean;
+}
+
+export interface ExchangeOptions {
+  readonly app: string;
+  readonly gate: AppGate;
+  readonly destination: Destination;
+  /** The client waits for a 100 before it sends the body. */
+  readonly expectsContinue: boolean;
+  readonly isUpgrade: boolean;
+}

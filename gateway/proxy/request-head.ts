@@ -1,0 +1,88 @@
+import type { IncomingMessage } from 'node:http';
+import { HoldfastError } from '../../migrator/errors.ts';
+import { connectionOptions, isHopByHop } from './hop-by-hop.ts';
+
+/** A request's head as the app shall see it. */
+export interface RequestHead {
+  readonly path: string;
+  readonly host: string;
+  /** Names and values in turn, in the client's order, duplicates and all. */
+  readonly headers: string[];
+}
+
+/** Where a request is meant to go: host and path, of which an absolute-form target overrules the Host header. */
+export interface Destination {
+  readonly host: string;
+  readonly path: string;
+}
+
+/** @throws HoldfastError `BAD_REQUEST` */
+export function destinationOf(req: IncomingMessage): Destination {
+  const target = req.url ?? '';
+  const host = req.headers.host ?? '';
+  if (target.startsWith('/')) return { host, path: target };
+  const [, authority, path] = /^https?:\/\/([^/?#@]+)([^#]*)$/i.exec(target) ?? [];
+  if (authority === undefined || path === undefined) {
+    throw new HoldfastError('BAD_REQUEST', 'the request target is neither a path nor an http URL');
+  }
+  return { host: authority, path: path.startsWith('/') ? path : `/${path}` };
+}
+
+export function hasBody(req: IncomingMessage): boolean {
+  return req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0;
+}
+
+/**
+ * Strip what belongs to the client's connection, and say who asks. With `trustForwarded` the client is a proxy of
+ * ours: what it says is kept and added to; otherwise it is replaced.
+ *
+ * @throws HoldfastError `BAD_REQUEST` when there are two Host headers: whoever reads the other one sees another site.
+ */
+export function requestHead(
+  req: IncomingMessage,
+  destination: Destination,
+  trustForwarded: boolean,
+): RequestHead {
+  const raw = req.rawHeaders;
+  const dropped = connectionOptions(req.headers.connection);
+  const headers: string[] = [];
+  let hosts = 0;
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] ?? '';
+    const lower = name.toLowerCase();
+    if (lower === 'host') {
+      hosts += 1;
+    } else if (!isHopByHop(lower) && !dropped?.has(lower) && !OF_THIS_HOP.has(lower)) {
+      if (trustForwarded || lower !== 'forwarded') headers.push(name, raw[i + 1] ?? '');
+    }
+  }
+  if (hosts > 1) throw new HoldfastError('BAD_REQUEST', 'the request has more than one Host header');
+  if (destination.host !== '') headers.push('Host', destination.host);
+  // Trailers of the answer can be passed on, so the app may know it.
+  if (req.headers.te?.toString().toLowerCase().includes('trailers')) headers.push('TE', 'trailers');
+  forward(req, destination, trustForwarded, headers);
+  return { ...destination, headers };
+}
+
+/** Not hop-by-hop by the book, but settled anew here. */
+const OF_THIS_HOP: ReadonlySet<string> = new Set([
+  'expect',
+  'trailer',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+]);
+
+function forward(
+  req: IncomingMessage,
+  destination: Destination,
+  trustForwarded: boolean,
+  headers: string[],
+): void {
+  const client = (req.socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, '');
+  const said = (name: string) => (trustForwarded ? req.headers[name]?.toString() : undefined);
+  const before = said('x-forwarded-for');
+  headers.push('X-Forwarded-For', before === undefined ? client : `${before}, ${client}`);
+  headers.push('X-Forwarded-Proto', said('x-forwarded-proto') ?? 'http');
+  headers.push('X-Forwarded-Host', said('x-forwarded-host') ?? destination.host);
+}
