@@ -19,7 +19,13 @@ const STALL_MS = 10_000;
 export async function downloadImages(
   request: IncomingMessage,
   response: ServerResponse,
-  options: { dir: string; limitBytes: number; signal: AbortSignal },
+  options: {
+    dir: string;
+    limitBytes: number;
+    /** Called when every file is in place, before the sender hears of it. */
+    onWhole: () => Promise<void>;
+    signal: AbortSignal;
+  },
 ): Promise<{ imageBytes: number }> {
   const { signal } = options;
   const peer = request.socket.remoteAddress ?? 'the sender';
@@ -35,6 +41,7 @@ export async function downloadImages(
       source: request,
       onReceived: (totalBytes) => acks.received(totalBytes),
     });
+    await options.onWhole();
     response.write(encodeAnswer({ done: received }));
     return received;
   } catch (error) {

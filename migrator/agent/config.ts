@@ -1,0 +1,44 @@
+import path from 'node:path';
+import { type Static, Type } from '@sinclair/typebox';
+import { readConfigFile } from '../config-file.ts';
+import { TlsPaths } from '../pki/tls-files.ts';
+import { engineKinds } from './engines.ts';
+
+const ContainerConfig = Type.Unsafe<{ engine: string }>({
+  type: 'object',
+  required: ['engine'],
+  properties: { engine: { enum: Object.keys(engineKinds) } },
+  allOf: Object.entries(engineKinds).map(([engine, { schema }]) => ({
+    // biome-ignore lint/suspicious/noThenProperty: JSON Schema's word; it is never awaited.
+    then: schema,
+    if: { required: ['engine'], properties: { engine: { const: engine } } },
+  })),
+});
+
+/** agent.yaml; docs/agent.md explains each key. */
+export const AgentConfig = Type.Object(
+  {
+    /** The name the gateway knows this host by. */
+    host: Type.String({ minLength: 1 }),
+    listen: Type.String({ pattern: '^(\\[[0-9a-fA-F:.]+\\]|[A-Za-z0-9._-]+):[0-9]{1,5}$' }),
+    tls: TlsPaths,
+    /** Checkpoints and what belongs to this boot: on tmpfs. */
+    runDir: Type.String({ pattern: '^/', default: '/run/holdfast' }),
+    /** What must outlive a restart of the agent: on a disk. */
+    stateDir: Type.String({ pattern: '^/', default: '/var/lib/holdfast' }),
+    containers: Type.Record(Type.String({ pattern: '^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$' }), ContainerConfig, {
+      default: {},
+      additionalProperties: false,
+    }),
+  },
+  { additionalProperties: false },
+);
+export type AgentConfig = Static<typeof AgentConfig>;
+
+/** Read agent.yaml; relative paths under `tls:` are from the file's own directory. */
+export async function readAgentConfig(file: string): Promise<AgentConfig> {
+  const config = await readConfigFile(AgentConfig, file);
+  const from = (name: string) => path.resolve(path.dirname(file), name);
+  const { ca, cert, key } = config.tls;
+  return { ...config, tls: { ca: from(ca), cert: from(cert), key: from(key) } };
+}

@@ -1,0 +1,72 @@
+import { Type } from '@sinclair/typebox';
+import type { FastifyInstance } from 'fastify';
+import { Deadlines } from './deadlines.ts';
+import { engineOf, type HostContext, refuseIfBusy } from './host.ts';
+import type { AgentInfo, ContainerReport, ContainersReply } from './protocol.ts';
+
+const ContainerParams = Type.Object({ name: Type.String() });
+
+/** What runs here, and starting and removing it by hand. */
+export function containerRoutes(
+  app: FastifyInstance,
+  options: { host: string; version: string; hostContext: HostContext },
+): void {
+  const { host, version, hostContext } = options;
+
+  app.get(
+    '/v1/info',
+    async (): Promise<AgentInfo> => ({
+      host,
+      version,
+      engines: hostContext.engines.map((engine) => engine.name),
+    }),
+  );
+
+  app.get('/v1/containers', async (): Promise<ContainersReply> => {
+    const names = hostContext.engines.flatMap((engine) => engine.containers());
+    return { containers: await Promise.all(names.map((name) => report(hostContext, name))) };
+  });
+
+  app.post<{ Params: { name: string } }>(
+    '/v1/containers/:name/start',
+    { schema: { params: ContainerParams } },
+    async ({ params: { name } }) => {
+      await alone(hostContext, name, Deadlines.startMs, (signal) =>
+        engineOf(hostContext, name).start(name, signal),
+      );
+      return {};
+    },
+  );
+
+  app.post<{ Params: { name: string } }>(
+    '/v1/containers/:name/remove',
+    { schema: { params: ContainerParams } },
+    async ({ params: { name } }) => {
+      await alone(hostContext, name, Deadlines.removeMs, (signal) =>
+        engineOf(hostContext, name).remove(name, signal),
+      );
+      return {};
+    },
+  );
+}
+
+async function report(host: HostContext, name: string): Promise<ContainerReport> {
+  const engine = engineOf(host, name);
+  const status = await engine.status(name, AbortSignal.timeout(Deadlines.statusMs));
+  const record = host.records.of(name);
+  return { ...status, ...(record ? { migration: { id: record.id, role: record.role } } : {}) };
+}
+
+/** @throws HoldfastError `CONTAINER_BUSY` while a migration has the container in its hands */
+function alone(
+  host: HostContext,
+  container: string,
+  timeoutMs: number,
+  work: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  engineOf(host, container);
+  return host.turns.take({ container, migrationId: '', timeoutMs }, async (signal) => {
+    refuseIfBusy(host, container);
+    await work(signal);
+  });
+}

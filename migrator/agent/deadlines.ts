@@ -1,0 +1,19 @@
+/**
+ * How long the agent itself works on each call. The gateway's own deadlines are usually shorter; these end what
+ * nobody waits for any more.
+ */
+export const Deadlines = {
+  statusMs: 5_000,
+  startMs: 60_000,
+  removeMs: 20_000,
+  examineMs: 15_000,
+  admitMs: 15_000,
+  prepareMs: 30_000,
+  connectMs: 5_000,
+  freezeMs: 10_000,
+  dumpMs: 120_000,
+  sendMs: 300_000,
+  restoreMs: 120_000,
+  healthMs: 30_000,
+  undoMs: 60_000,
+} as const;

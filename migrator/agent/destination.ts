@@ -1,0 +1,238 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Footprint } from '../engine/engine.ts';
+import { HoldfastError } from '../errors.ts';
+import { downloadImages } from '../transfer/download.ts';
+import { Deadlines } from './deadlines.ts';
+import {
+  engineOf,
+  type HostContext,
+  migrationOver,
+  refuseIfBusy,
+  unknownMigration,
+  wrongPhase,
+} from './host.ts';
+import { Leases } from './lease.ts';
+import { type AdmitReply, MigrationRole, type RestoreReply } from './protocol.ts';
+import { isOver, type MigrationRecord, Phase } from './records.ts';
+
+/** A checkpoint holds the memory and, for each process and file, a little more; memory may grow until the freeze. */
+const LIMIT_PER_MEMORY_BYTE = 1.5;
+const LIMIT_BASE_BYTES = 64 * 1024 * 1024;
+/** Preflights whose migration never came are forgotten, the oldest first. */
+const ADMITTED_KEPT = 64;
+const RETRY_MS = 1_000;
+
+/** The side that takes a container in. Until it is committed, everything here can vanish without a loss. */
+export class DestinationSide {
+  readonly #host: HostContext;
+  readonly #leases = new Leases((id) => this.#expire(id));
+  /** How large the checkpoint of an admitted migration may be. */
+  readonly #limits = new Map<string, number>();
+  #closed = false;
+
+  constructor(host: HostContext) {
+    this.#host = host;
+  }
+
+  async admit(id: string, container: string, footprint: Footprint): Promise<AdmitReply> {
+    refuseIfBusy(this.#host, container, id);
+    const engine = engineOf(this.#host, container);
+    const { imagesRoot } = this.#host.workspaces;
+    const findings = await this.#turn(id, container, Deadlines.admitMs, (signal) =>
+      engine.admit(container, footprint, imagesRoot, signal),
+    );
+    this.#limits.set(id, footprint.memoryBytes * LIMIT_PER_MEMORY_BYTE + LIMIT_BASE_BYTES);
+    for (const oldest of [...this.#limits.keys()].slice(0, -ADMITTED_KEPT)) this.#limits.delete(oldest);
+    return { findings };
+  }
+
+  async prepare(id: string, container: string, leaseMs: number): Promise<void> {
+    const engine = engineOf(this.#host, container);
+    await this.#turn(id, container, Deadlines.prepareMs, async (signal) => {
+      refuseIfBusy(this.#host, container, id);
+      const known = this.#host.records.get(id);
+      if (known && known.phase !== Phase.prepared) throw migrationOver(id, known.phase);
+      if (!this.#limits.has(id)) throw wrongPhase(id, 'not admitted', 'prepare');
+      // What runs here now is not this migration's: nothing may be written that leads to its removal.
+      const { state } = await engine.status(container, signal);
+      if (state === 'running' || state === 'frozen') throw containerExists(container);
+      await this.#host.records.save({
+        id,
+        container,
+        role: MigrationRole.destination,
+        phase: Phase.prepared,
+      });
+      try {
+        await engine.prepare(container, await this.#host.workspaces.make(id), signal);
+      } finally {
+        this.#leases.begin(id, leaseMs);
+      }
+    });
+  }
+
+  /** Whether images of this migration are awaited. @throws HoldfastError when they are not */
+  offer(id: string): void {
+    this.#record(id, 'images', [Phase.prepared, Phase.received]);
+  }
+
+  /** Take the checkpoint in. The response is this method's, from its first byte to its end. */
+  async receive(id: string, request: IncomingMessage, response: ServerResponse): Promise<number> {
+    const phases = [Phase.prepared, Phase.received];
+    const { container } = this.#record(id, 'images', phases);
+    return this.#turn(id, container, Deadlines.sendMs, async (signal) => {
+      const record = this.#record(id, 'images', phases);
+      const workspace = this.#host.workspaces.of(id);
+      await this.#host.workspaces.emptyImages(workspace);
+      await this.#host.records.note({ ...record, phase: Phase.prepared });
+      try {
+        const { imageBytes } = await downloadImages(request, response, {
+          dir: workspace.imagesDir,
+          limitBytes: this.#limits.get(id) ?? LIMIT_BASE_BYTES,
+          onWhole: () => this.#host.records.note({ ...record, phase: Phase.received }),
+          signal,
+        });
+        return imageBytes;
+      } catch (error) {
+        await this.#host.workspaces.emptyImages(workspace);
+        throw error;
+      }
+    });
+  }
+
+  async restore(id: string): Promise<RestoreReply> {
+    const { container } = this.#record(id, 'restore', [Phase.received]);
+    return this.#turn(id, container, Deadlines.restoreMs, async (signal) => {
+      const record = this.#record(id, 'restore', [Phase.received]);
+      await this.#host.records.note({ ...record, phase: Phase.restoring });
+      await engineOf(this.#host, container).restore(container, this.#host.workspaces.of(id), signal);
+      const runningAt = performance.now();
+      await this.#host.records.note({ ...record, phase: Phase.restored });
+      return { sinceRunningMs: performance.now() - runningAt };
+    });
+  }
+
+  async health(id: string): Promise<void> {
+    const { container } = this.#record(id, 'health', [Phase.restored]);
+    await this.#turn(id, container, Deadlines.healthMs, async (signal) => {
+      this.#record(id, 'health', [Phase.restored]);
+      await engineOf(this.#host, container).healthy(container, signal);
+    });
+  }
+
+  /** The instance here is for good. Repeating it is harmless. @throws HoldfastError `LEASE_EXPIRED` */
+  async commit(id: string): Promise<void> {
+    const known = this.#host.records.get(id);
+    if (!known) throw leaseExpired(id);
+    await this.#turn(id, known.container, Deadlines.undoMs, async () => {
+      const record = this.#host.records.get(id) ?? known;
+      if (record.phase === Phase.committed) return;
+      if (isOver(record) || this.#leases.isFenced(id)) throw leaseExpired(id);
+      if (record.phase !== Phase.restored) throw wrongPhase(id, record.phase, 'commit');
+      // Between these two no timer can fire: from here on the lease does not run out.
+      this.#leases.end(id);
+      try {
+        await this.#host.records.save({ ...record, phase: Phase.committed });
+      } catch (error) {
+        this.#leases.begin(id, RETRY_MS);
+        throw error;
+      }
+      this.#limits.delete(id);
+      // A directory left over is not worth the gateway's second thoughts: the next start sweeps it away.
+      await this.#host.workspaces.remove(id).catch((error: unknown) => {
+        this.#host.log.warn({ migrationId: id, err: error }, 'the workspace could not be removed');
+      });
+    });
+  }
+
+  /** Undo everything of this migration here. @throws HoldfastError `MIGRATION_OVER` after a commit */
+  async discard(id: string): Promise<void> {
+    const known = this.#host.records.get(id);
+    const role = MigrationRole.destination;
+    // A prepare that comes late must find that its migration was called off.
+    if (!known) return this.#host.records.save({ id, container: '', role, phase: Phase.discarded });
+    if (known.role !== role) throw unknownMigration(id);
+    if (known.phase === Phase.committed) throw migrationOver(id, known.phase);
+    if (isOver(known)) return;
+    await this.#destroy(known, Phase.discarded);
+  }
+
+  /** Nothing that an earlier process of this agent left uncommitted may live on. */
+  async recover(record: MigrationRecord): Promise<void> {
+    await this.#destroy(record, Phase.discarded);
+  }
+
+  /** Destroy what is not committed: without this process nobody would watch its lease. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const left = this.#host.records
+      .all()
+      .filter((record) => record.role === MigrationRole.destination && !isOver(record));
+    const outcomes = await Promise.allSettled(left.map((record) => this.discard(record.id)));
+    this.#leases.close();
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected') {
+        this.#host.log.error({ err: outcome.reason }, 'an uncommitted instance could not be destroyed');
+      }
+    }
+  }
+
+  #expire(id: string): void {
+    const record = this.#host.records.get(id);
+    if (!record || isOver(record)) return;
+    const ids = { migrationId: id, container: record.container };
+    this.#host.log.warn(ids, 'the lease ran out: the uncommitted instance is destroyed');
+    this.#destroy(record, Phase.expired).catch((err: unknown) => {
+      this.#host.log.error({ ...ids, err }, 'the uncommitted instance could not be destroyed: trying again');
+      if (!this.#closed) this.#leases.begin(id, RETRY_MS);
+    });
+  }
+
+  async #destroy(
+    known: MigrationRecord,
+    phase: typeof Phase.discarded | typeof Phase.expired,
+  ): Promise<void> {
+    const { id, container } = known;
+    // At once, so that nothing of this migration that waits for its turn begins any more.
+    this.#leases.fence(id);
+    this.#host.turns.interrupt(container, id);
+    await this.#turn(id, container, Deadlines.undoMs, async (signal) => {
+      const record = this.#host.records.get(id) ?? known;
+      if (record.phase === Phase.committed) throw migrationOver(id, record.phase);
+      if (isOver(record)) return;
+      await engineOf(this.#host, container).remove(container, signal);
+      await this.#host.workspaces.remove(id);
+      await this.#host.records.save({ ...record, phase });
+      this.#limits.delete(id);
+      this.#leases.forget(id);
+    });
+  }
+
+  #record(id: string, call: string, phases: readonly Phase[]): MigrationRecord {
+    const record = this.#host.records.get(id);
+    if (record?.role !== MigrationRole.destination) throw unknownMigration(id);
+    if (isOver(record) || this.#leases.isFenced(id)) throw migrationOver(id, record.phase);
+    if (!phases.includes(record.phase)) throw wrongPhase(id, record.phase, call);
+    return record;
+  }
+
+  #turn<T>(
+    migrationId: string,
+    container: string,
+    timeoutMs: number,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    return this.#host.turns.take({ container, migrationId, timeoutMs }, work);
+  }
+}
+
+function containerExists(container: string): HoldfastError {
+  return new HoldfastError('CONTAINER_EXISTS', `${container} lives on this host already`, {
+    mend: 'remove one of the two copies, or migrate to another host',
+  });
+}
+
+function leaseExpired(id: string): HoldfastError {
+  return new HoldfastError('LEASE_EXPIRED', `nothing of migration ${id} is left here to commit`, {
+    mend: 'the app runs on at its source: migrate again, with a longer hold limit if it recurs',
+  });
+}

@@ -1,0 +1,89 @@
+import { Type } from '@sinclair/typebox';
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { toErrorBody } from '../errors.ts';
+import { codecs } from '../transfer/codec.ts';
+import type { DestinationSide } from './destination.ts';
+import { AdmitRequest, ConnectRequest, ExamineRequest, PrepareRequest } from './protocol.ts';
+import type { SourceSide } from './source.ts';
+
+/** A migration's id is a file's name here. */
+const MigrationParams = Type.Object({ id: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$' }) });
+const schema = { params: MigrationParams };
+interface Params {
+  Params: { id: string };
+}
+
+export function sourceRoutes(app: FastifyInstance, source: SourceSide): void {
+  app.post<Params & { Body: ExamineRequest }>(
+    '/v1/migrations/:id/examine',
+    { schema: { ...schema, body: ExamineRequest } },
+    ({ params, body }) => source.examine(params.id, body.container),
+  );
+  app.post<Params & { Body: ConnectRequest }>(
+    '/v1/migrations/:id/connect',
+    { schema: { ...schema, body: ConnectRequest } },
+    async ({ params, body }) => {
+      await source.connect(params.id, body.container, body.to);
+      return {};
+    },
+  );
+  app.post<Params>('/v1/migrations/:id/freeze', { schema }, ({ params }) =>
+    source.freeze(params.id, performance.now()),
+  );
+  app.post<Params>('/v1/migrations/:id/send', { schema }, ({ params }) => source.send(params.id));
+  step(app, 'dump', (id) => source.dump(id));
+  step(app, 'thaw', (id) => source.thaw(id));
+  step(app, 'finish', (id) => source.finish(id));
+}
+
+export function destinationRoutes(app: FastifyInstance, destination: DestinationSide): void {
+  app.post<Params & { Body: AdmitRequest }>(
+    '/v1/migrations/:id/admit',
+    { schema: { ...schema, body: AdmitRequest } },
+    ({ params, body }) => destination.admit(params.id, body.container, body.footprint),
+  );
+  app.post<Params & { Body: PrepareRequest }>(
+    '/v1/migrations/:id/prepare',
+    { schema: { ...schema, body: PrepareRequest } },
+    async ({ params, body }) => {
+      await destination.prepare(params.id, body.container, body.leaseMs);
+      return {};
+    },
+  );
+  app.post<Params>('/v1/migrations/:id/restore', { schema }, ({ params }) => destination.restore(params.id));
+  step(app, 'health', (id) => destination.health(id));
+  step(app, 'commit', (id) => destination.commit(id));
+  step(app, 'discard', (id) => destination.discard(id));
+}
+
+/** The only calls one agent makes to another. */
+export function imagesRoutes(
+  app: FastifyInstance,
+  destination: DestinationSide,
+  log: Pick<Logger, 'warn'>,
+): void {
+  app.addContentTypeParser('application/octet-stream', (_request, _payload, done) => done(null));
+  app.get<Params>('/v1/migrations/:id/images', { schema }, async ({ params }) => {
+    destination.offer(params.id);
+    return { encodings: codecs.map(({ encoding }) => encoding) };
+  });
+  app.put<Params>('/v1/migrations/:id/images', { schema }, async (request, reply) => {
+    destination.offer(request.params.id);
+    // From here on the answer is a stream of its own, which tells failures as well.
+    reply.hijack();
+    try {
+      await destination.receive(request.params.id, request.raw, reply.raw);
+    } catch (error) {
+      log.warn({ migrationId: request.params.id, error: toErrorBody(error) }, 'images did not arrive');
+      if (!reply.raw.headersSent) reply.raw.destroy();
+    }
+  });
+}
+
+function step(app: FastifyInstance, name: string, make: (id: string) => Promise<void>): void {
+  app.post<Params>(`/v1/migrations/:id/${name}`, { schema }, async ({ params }) => {
+    await make(params.id);
+    return {};
+  });
+}

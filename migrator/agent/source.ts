@@ -1,0 +1,154 @@
+import { Deadlines } from './deadlines.ts';
+import {
+  engineOf,
+  type HostContext,
+  migrationOver,
+  refuseIfBusy,
+  unknownMigration,
+  wrongPhase,
+} from './host.ts';
+import { Peer } from './peer.ts';
+import { type ExamineReply, type FreezeReply, MigrationRole, type SendReply } from './protocol.ts';
+import { isOver, type MigrationRecord, Phase } from './records.ts';
+
+/** The side that gives a container away. It stays frozen until the gateway says `thaw` or `finish`. */
+export class SourceSide {
+  readonly #host: HostContext;
+  /** Links that stand ready. They do not outlive this process; a migration without one can only go back. */
+  readonly #peers = new Map<string, Peer>();
+
+  constructor(host: HostContext) {
+    this.#host = host;
+  }
+
+  async examine(id: string, container: string): Promise<ExamineReply> {
+    refuseIfBusy(this.#host, container, id);
+    const engine = engineOf(this.#host, container);
+    return this.#turn(id, container, Deadlines.examineMs, (signal) => engine.examine(container, signal));
+  }
+
+  async connect(id: string, container: string, url: string): Promise<void> {
+    engineOf(this.#host, container);
+    await this.#turn(id, container, Deadlines.connectMs, async (signal) => {
+      refuseIfBusy(this.#host, container, id);
+      const known = this.#host.records.get(id);
+      if (known && known.phase !== Phase.connected) throw migrationOver(id, known.phase);
+      await this.#dropConnected(container);
+      const peer = await Peer.connect({ url, migrationId: id, tls: this.#host.tls, signal });
+      this.#peers.set(id, peer);
+      await this.#host.workspaces.make(id);
+      await this.#host.records.save({ id, container, role: MigrationRole.source, phase: Phase.connected });
+    });
+  }
+
+  async freeze(id: string, receivedAt: number): Promise<FreezeReply> {
+    const { container } = this.#record(id, 'freeze');
+    return this.#turn(id, container, Deadlines.freezeMs, async (signal) => {
+      const record = this.#record(id, 'freeze');
+      // Written first: an agent that dies in the middle must know that the container may be frozen.
+      await this.#host.records.save({ ...record, phase: Phase.frozen });
+      const frozenAtMs = performance.now() - receivedAt;
+      await engineOf(this.#host, container).freeze(container, signal);
+      return { frozenAtMs };
+    });
+  }
+
+  async dump(id: string): Promise<void> {
+    const { container } = this.#record(id, 'dump', Phase.frozen);
+    await this.#turn(id, container, Deadlines.dumpMs, async (signal) => {
+      this.#record(id, 'dump', Phase.frozen);
+      const workspace = this.#host.workspaces.of(id);
+      await engineOf(this.#host, container).dump(container, workspace, signal);
+    });
+  }
+
+  async send(id: string): Promise<SendReply> {
+    const { container } = this.#record(id, 'send', Phase.frozen);
+    return this.#turn(id, container, Deadlines.sendMs, (signal) => {
+      const { phase } = this.#record(id, 'send', Phase.frozen);
+      const peer = this.#peers.get(id);
+      if (!peer) throw wrongPhase(id, `${phase} and not connected`, 'send');
+      return peer.send(this.#host.workspaces.of(id).imagesDir, signal);
+    });
+  }
+
+  /** Undo everything of this migration here. Settles at once where there is nothing to undo. */
+  async thaw(id: string): Promise<void> {
+    const known = this.#host.records.get(id);
+    if (!known) return;
+    if (known.role !== MigrationRole.source) throw unknownMigration(id);
+    if (known.phase !== Phase.finishing) this.#host.turns.interrupt(known.container, id);
+    await this.#turn(id, known.container, Deadlines.undoMs, async (signal) => {
+      const record = this.#host.records.get(id) ?? known;
+      if (record.phase === Phase.thawed) return;
+      if (isOver(record) || record.phase === Phase.finishing) throw migrationOver(id, record.phase);
+      if (record.phase !== Phase.connected) {
+        await this.#host.records.note({ ...record, phase: Phase.thawing });
+        await engineOf(this.#host, record.container).thaw(record.container, signal);
+      }
+      await this.#end(record, Phase.thawed);
+    });
+  }
+
+  /** The destination is for good: remove the frozen container here. */
+  async finish(id: string): Promise<void> {
+    const known = this.#host.records.get(id);
+    if (known?.role !== MigrationRole.source) throw unknownMigration(id);
+    await this.#turn(id, known.container, Deadlines.undoMs, async (signal) => {
+      const record = this.#host.records.get(id) ?? known;
+      if (record.phase === Phase.finished) return;
+      if (record.phase !== Phase.frozen && record.phase !== Phase.finishing) {
+        throw migrationOver(id, record.phase);
+      }
+      await this.#host.records.note({ ...record, phase: Phase.finishing });
+      await engineOf(this.#host, record.container).remove(record.container, signal);
+      await this.#end(record, Phase.finished);
+    });
+  }
+
+  /**
+   * Take up what an earlier process of this agent left. What is frozen stays so until the gateway decides; what was
+   * decided is carried out.
+   */
+  async recover(record: MigrationRecord): Promise<void> {
+    if (record.phase === Phase.connected) await this.#end(record, Phase.thawed);
+    if (record.phase === Phase.thawing) await this.thaw(record.id);
+    if (record.phase === Phase.finishing) await this.finish(record.id);
+  }
+
+  close(): void {
+    for (const peer of this.#peers.values()) peer.close();
+    this.#peers.clear();
+  }
+
+  /** A migration that never came to its freeze gives way to the next one. */
+  async #dropConnected(container: string): Promise<void> {
+    const record = this.#host.records.of(container);
+    if (record?.phase === Phase.connected) await this.#end(record, Phase.thawed);
+  }
+
+  async #end(record: MigrationRecord, phase: typeof Phase.thawed | typeof Phase.finished): Promise<void> {
+    this.#peers.get(record.id)?.close();
+    this.#peers.delete(record.id);
+    await this.#host.records.save({ ...record, phase });
+    await this.#host.workspaces.remove(record.id);
+  }
+
+  #record(id: string, call: string, phase?: Phase): MigrationRecord {
+    const record = this.#host.records.get(id);
+    if (record?.role !== MigrationRole.source) throw unknownMigration(id);
+    if (isOver(record)) throw migrationOver(id, record.phase);
+    const allowed = phase === undefined ? [Phase.connected, Phase.frozen] : [phase];
+    if (!allowed.some((candidate) => candidate === record.phase)) throw wrongPhase(id, record.phase, call);
+    return record;
+  }
+
+  #turn<T>(
+    migrationId: string,
+    container: string,
+    timeoutMs: number,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    return this.#host.turns.take({ container, migrationId, timeoutMs }, work);
+  }
+}

@@ -1,0 +1,95 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { ContainerStatus, Engine, Footprint, Workspace } from '../../../migrator/engine/engine.ts';
+import { HoldfastError } from '../../../migrator/errors.ts';
+
+/**
+ * An engine whose containers are values in this process. It has nothing of runc's: what an agent does is seen to
+ * rest on the engine interface alone.
+ */
+export class MemoryEngine implements Engine {
+  readonly name = 'memory';
+  readonly states = new Map<string, ContainerStatus['state']>();
+  /** What a container's memory holds; a dump writes it, a restore reads it back. */
+  readonly memory = new Map<string, Buffer>();
+  readonly calls: string[] = [];
+  /** A test may make a call fail or wait. */
+  readonly before = new Map<string, (signal: AbortSignal) => Promise<void>>();
+  readonly #names: readonly string[];
+
+  constructor(...names: string[]) {
+    this.#names = names;
+  }
+
+  containers(): readonly string[] {
+    return this.#names;
+  }
+
+  async status(name: string): Promise<ContainerStatus> {
+    return { name, engine: this.name, state: this.states.get(name) ?? 'absent', port: 8080 };
+  }
+
+  async start(name: string, signal: AbortSignal): Promise<void> {
+    await this.#call('start', signal);
+    this.states.set(name, 'running');
+  }
+
+  async remove(name: string, signal: AbortSignal): Promise<void> {
+    await this.#call('remove', signal);
+    this.states.delete(name);
+  }
+
+  async examine(name: string, signal: AbortSignal) {
+    await this.#call('examine', signal);
+    const memoryBytes = this.memory.get(name)?.length ?? 0;
+    const footprint: Footprint = { engine: this.name, port: 8080, memoryBytes, processes: 1, evidence: {} };
+    return { footprint, findings: [] };
+  }
+
+  async admit(_name: string, _footprint: Footprint, _imagesDir: string, signal: AbortSignal) {
+    await this.#call('admit', signal);
+    return [];
+  }
+
+  async prepare(_name: string, _workspace: Workspace, signal: AbortSignal): Promise<void> {
+    await this.#call('prepare', signal);
+  }
+
+  async freeze(name: string, signal: AbortSignal): Promise<void> {
+    await this.#call('freeze', signal);
+    this.states.set(name, 'frozen');
+  }
+
+  async thaw(name: string, signal: AbortSignal): Promise<void> {
+    await this.#call('thaw', signal);
+    this.states.set(name, 'running');
+  }
+
+  async dump(name: string, workspace: Workspace, signal: AbortSignal): Promise<void> {
+    await this.#call('dump', signal);
+    await mkdir(path.join(workspace.imagesDir, 'sub'));
+    await writeFile(path.join(workspace.imagesDir, 'pages.img'), this.memory.get(name) ?? '');
+    await writeFile(path.join(workspace.imagesDir, 'sub', 'core.img'), 'registers');
+    await writeFile(path.join(workspace.imagesDir, 'empty.img'), '');
+  }
+
+  async restore(name: string, workspace: Workspace, signal: AbortSignal): Promise<void> {
+    await this.#call('restore', signal);
+    const core = await readFile(path.join(workspace.imagesDir, 'sub', 'core.img'), 'utf8');
+    await readFile(path.join(workspace.imagesDir, 'empty.img'));
+    if (core !== 'registers')
+      throw new HoldfastError('RESTORE_FAILED', 'the core image is not what was dumped');
+    this.memory.set(name, await readFile(path.join(workspace.imagesDir, 'pages.img')));
+    this.states.set(name, 'running');
+  }
+
+  async healthy(_name: string, signal: AbortSignal): Promise<void> {
+    await this.#call('healthy', signal);
+  }
+
+  async #call(name: string, signal: AbortSignal): Promise<void> {
+    this.calls.push(name);
+    await this.before.get(name)?.(signal);
+    signal.throwIfAborted();
+  }
+}
