@@ -45,6 +45,7 @@ export interface SystemOptions {
 }
 
 const repoDir = fileURLToPath(new URL('../..', import.meta.url));
+const TSX = path.relative(repoDir, fileURLToPath(import.meta.resolve('tsx')));
 
 /** A whole Holdfast on a lab: certificates, an agent on each host, the gateway on the machine, one app. */
 export class System {
@@ -205,18 +206,17 @@ function gatewayProgram(dir: string, adminUrl: string): Supervised {
   });
 }
 
+/** Debian builds its Node without type stripping: the hosts read the sources through tsx, as the machine does. */
+const AGENT_COMMAND = ['--import', `/opt/holdfast/${TSX}`, '/opt/holdfast/gateway/main.ts', 'agent'];
+
 function agentProgram(host: LabHost, dir: string): Supervised {
   return new Supervised({
     name: `agent ${host.name}`,
     logFile: path.join(dir, `agent-${host.name}.log`),
     spawn: (output) =>
-      host.spawn(
-        '/usr/bin/node',
-        ['/opt/holdfast/gateway/main.ts', 'agent', '-c', '/etc/holdfast/agent.yaml'],
-        {
-          stdio: ['ignore', output, output],
-        },
-      ),
+      host.spawn('/usr/bin/node', [...AGENT_COMMAND, '-c', '/etc/holdfast/agent.yaml'], {
+        stdio: ['ignore', output, output],
+      }),
     ready: (signal) =>
       retry(`the agent on ${host.name} does not listen`, signal, () => dial(host.address, AGENT_PORT)),
   });
