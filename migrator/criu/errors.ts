@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { HoldfastError } from '../errors.ts';
+import { readLog } from './log.ts';
 
 export const Phase = { dump: 'dump', restore: 'restore' } as const;
 export type Phase = (typeof Phase)[keyof typeof Phase];
@@ -75,7 +75,7 @@ export function errorLines(log: string): string[] {
  * Codes: `IMAGES_DISK_FULL`, `DUMP_FAILED`, `RESTORE_FAILED`.
  */
 export async function criuError(phase: Phase, logFile: string, runtimeSaid: string): Promise<HoldfastError> {
-  const log = await readFile(logFile, 'utf8').catch(() => '');
+  const log = await readLog(logFile);
   const lines = errorLines(log);
   const told = lines.length > 0 ? lines : runtimeSaid.trim().split('\n').slice(-TOLD_LINES);
   // CRIU's own failure to write its images has no room for a log either: the runtime's words count too.

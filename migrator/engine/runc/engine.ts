@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { criuError, Phase } from '../../criu/errors.ts';
+import { watchRunaway } from '../../criu/runaway.ts';
 import { HoldfastError } from '../../errors.ts';
 import { ContainerState, type Engine, type Workspace } from '../engine.ts';
 import { admitContainer, sourceFindings } from './admit.ts';
@@ -25,6 +26,7 @@ export interface RuncEngineOptions {
 
 /** For cleaning up after a failure, when the caller's own deadline may be over. */
 const CLEANUP_TIMEOUT_MS = 10_000;
+const RUNAWAY = 'CRIU went on reading without end: the page images are too short';
 /** CRIU is told to leave cgroups alone: runc puts the restored processes into theirs. Saves 10 to 40 ms each way. */
 const CGROUPS_BY_RUNC = ['--manage-cgroups-mode', 'ignore'];
 
@@ -154,6 +156,7 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
       await clearWay(paths, name, signal, { keepBundle: true });
       const bundleDir = await makeBundle(paths, name, container);
       const logFile = join(workspace.workDir, 'restore.log');
+      const runaway = watchRunaway(logFile);
       try {
         const args = ['restore', '--detach', ...CGROUPS_BY_RUNC, ...imageArgs(workspace), name];
         const { code, said } = await runOnRecord(['--root', paths.runcRoot, ...args], {
@@ -161,13 +164,16 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
           logFile: join(workspace.workDir, 'runc-restore.log'),
           cwd: bundleDir,
           onAbort: OnAbort.kill,
-          signal,
+          signal: AbortSignal.any([signal, runaway.signal]),
         });
         if (code !== 0) throw await criuError(Phase.restore, logFile, said);
       } catch (error) {
         await cleanUp(name);
         await removeScratch(logFile);
+        if (runaway.signal.aborted) throw await criuError(Phase.restore, logFile, RUNAWAY);
         throw error;
+      } finally {
+        runaway.stop();
       }
     },
 

@@ -67,6 +67,7 @@ export async function runOnRecord(
   });
   try {
     const code = await Promise.race([ended, aborted]);
+    if (signal.aborted && options.onAbort === OnAbort.kill) throw deadline(args, signal);
     return { code, said: code === 0 ? '' : await errorsIn(logFile) };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
@@ -128,12 +129,8 @@ async function errorsIn(logFile: string): Promise<string> {
 }
 
 function deadline(args: readonly string[], signal: AbortSignal): HoldfastError {
-  return new HoldfastError(
-    'DEADLINE',
-    `runc ${args.find((arg) => !arg.startsWith('-')) ?? ''} took too long`,
-    {
-      retryable: true,
-      cause: signal.reason,
-    },
-  );
+  return new HoldfastError('DEADLINE', `runc ${args[2] ?? ''} took too long`, {
+    retryable: true,
+    cause: signal.reason,
+  });
 }

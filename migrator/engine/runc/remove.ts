@@ -1,5 +1,6 @@
 import { readFile, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readLog } from '../../criu/log.ts';
 import { run } from '../../process.ts';
 import { ContainerState } from '../engine.ts';
 import { killOperation } from './operation.ts';
@@ -30,7 +31,7 @@ export async function removeContainer(paths: RuncPaths, name: string, signal: Ab
 
 /** CRIU makes directories in /tmp to mount under, and leaves them there when it is killed. Its log names them. */
 export async function removeScratch(logFile: string): Promise<void> {
-  const log = await readFile(logFile, 'utf8').catch(() => '');
+  const log = await readLog(logFile);
   for (const dir of new Set(log.match(/\/tmp\/\.criu\.[a-z]+\.[A-Za-z0-9]{6}/g)))
     await rmdir(dir).catch(() => {});
 }

@@ -1,0 +1,168 @@
+import { cpSync, truncateSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import t from 'tap';
+import type { Workspace } from '../../../../migrator/engine/engine.ts';
+import { assertNothingLeft, codeOf, inLab } from './fixtures/in-lab.ts';
+import { app, type LabEngine } from './fixtures/lab-engine.ts';
+
+const HEAP_MIB = 32;
+
+function copyImages(from: LabEngine, to: LabEngine, source: Workspace, target: Workspace): void {
+  cpSync(join(from.host.rootDir, source.imagesDir), join(to.host.rootDir, target.imagesDir), {
+    recursive: true,
+  });
+}
+
+async function cgroupState(engine: LabEngine): Promise<string> {
+  return engine.sh(
+    'cat /sys/fs/cgroup/freezer/holdfast-*-app/freezer.state /sys/fs/cgroup/holdfast-*-app/cgroup.freeze 2>/dev/null || true',
+  );
+}
+
+await inLab({ app: app({ env: { HEAP_MIB: String(HEAP_MIB) } }) }, ['a', 'b'], async ([a, b]) => {
+  if (a === undefined || b === undefined) return;
+
+  await t.test('a container that was frozen and dumped goes on as if nothing had been', async (t) => {
+    await a.call('start', 'app');
+    for (let count = 0; count < 3; count += 1) await a.ask('/count');
+    const pids = await a.sh('cat /sys/fs/cgroup/*/holdfast-*-app/cgroup.procs | sort -u');
+    const workspace = await a.workspace('thawed');
+    const client = connect(8080, a.host.address);
+    await new Promise((resolve) => client.once('connect', resolve));
+
+    await a.call('freeze', 'app');
+    await a.call('freeze', 'app');
+    t.equal((await a.call('status', 'app')).state, 'frozen');
+    await a.call('dump', 'app', workspace);
+    t.equal((await a.call('status', 'app')).state, 'frozen', 'it is frozen after the dump');
+    t.match(await cgroupState(a), /FROZEN|1/);
+    t.equal(
+      await a.sh('(iptables-save; nft list ruleset) 2>/dev/null || true'),
+      '',
+      'CRIU made no packet filter rules',
+    );
+
+    await a.call('thaw', 'app');
+    await a.call('thaw', 'app');
+    t.same(
+      await a.sh('cat /sys/fs/cgroup/*/holdfast-*-app/cgroup.procs | sort -u'),
+      pids,
+      'the same process',
+    );
+    const answered = new Promise<string>((resolve) =>
+      client.once('data', (data) => resolve(data.toString())),
+    );
+    client.write('GET /count HTTP/1.1\r\nHost: app\r\nConnection: close\r\n\r\n');
+    t.match(await answered, '"count":4', 'an open connection goes on too');
+    client.destroy();
+  });
+
+  await t.test('no code of the app runs from the freeze to the thaw', async (t) => {
+    // Frozen for half a second, dump and all: 100 beats of 5 ms, had it run. Told by the app itself after the thaw.
+    const workspace = await a.workspace('silent');
+    const before = (await a.ask('/')).beats;
+    await a.call('freeze', 'app');
+    const frozenFrom = performance.now();
+    await a.call('dump', 'app', workspace);
+    while (performance.now() - frozenFrom < 500) await new Promise((resolve) => setImmediate(resolve));
+    await a.call('thaw', 'app');
+    const after = (await a.ask('/')).beats;
+    t.ok(after - before < 50, `${after - before} beats`);
+  });
+
+  await t.test('a dump that finds no room fails by name, and the app goes on unharmed', async (t) => {
+    const workspace = await a.workspace('full');
+    await a.sh(`mount -t tmpfs -o size=4m tmpfs ${workspace.imagesDir}`);
+    await a.call('freeze', 'app');
+    t.equal(await codeOf(a.call('dump', 'app', workspace)), 'IMAGES_DISK_FULL');
+    t.equal((await a.call('status', 'app')).state, 'frozen', 'it is frozen after the failure');
+    await a.call('thaw', 'app');
+    const { count, blocks } = await a.ask('/count');
+    t.same({ count, blocks }, { count: 5, blocks: HEAP_MIB });
+    await a.sh(`umount ${workspace.imagesDir}`);
+  });
+
+  await t.test('a running container is not dumped', async (t) => {
+    t.equal(await codeOf(a.call('dump', 'app', await a.workspace('running'))), 'CONTAINER_NOT_FROZEN');
+  });
+
+  await t.test('a dump outlives its deadline, and thaw waits for its end', async (t) => {
+    const workspace = await a.workspace('late');
+    await a.call('freeze', 'app');
+    t.equal(await codeOf(a.callWithin(15, 'dump', 'app', workspace)), 'DEADLINE');
+    await a.call('thaw', 'app');
+    t.match(await a.sh(`tail -1 ${workspace.workDir}/dump.log`), /Dumping finished successfully/);
+    t.equal((await a.ask('/count')).count, 6);
+  });
+
+  await t.test('a failed restore leaves nothing, and the next one has all the state', async (t) => {
+    const source = await a.workspace('moved');
+    const target = await b.workspace('moved');
+    await b.call('prepare', 'app', target);
+    await a.call('freeze', 'app');
+    await a.call('dump', 'app', source);
+    copyImages(a, b, source, target);
+    for (const image of ['core-1.img', 'pages-1.img']) {
+      const damaged = await b.workspace(`damaged-${image}`);
+      copyImages(a, b, source, damaged);
+      truncateSync(join(b.host.rootDir, damaged.imagesDir, image), image === 'core-1.img' ? 40 : 4 << 20);
+      t.equal(await codeOf(b.call('restore', 'app', damaged)), 'RESTORE_FAILED', `${image} is too short`);
+      await assertNothingLeft(t, b, 'app');
+    }
+
+    await b.call('restore', 'app', target);
+    await b.call('healthy', 'app');
+    const { pid, count, blocks } = await b.ask('/count');
+    t.same({ pid, count, blocks }, { pid: 1, count: 7, blocks: HEAP_MIB });
+    t.equal((await b.call('status', 'app')).state, 'running');
+    t.equal(await codeOf(b.call('restore', 'app', target)), 'CONTAINER_EXISTS');
+    await a.call('remove', 'app');
+    await assertNothingLeft(t, a, 'app');
+  });
+
+  await t.test('what was moved can be moved back', async (t) => {
+    const source = await b.workspace('back');
+    const target = await a.workspace('back');
+    await a.call('prepare', 'app', target);
+    await b.call('freeze', 'app');
+    await b.call('dump', 'app', source);
+    copyImages(b, a, source, target);
+    await a.call('restore', 'app', target);
+    await b.call('remove', 'app');
+    await a.call('healthy', 'app');
+    t.equal((await a.ask('/count')).count, 8);
+    await assertNothingLeft(t, b, 'app');
+  });
+
+  await t.test('a restore that is cut short leaves nothing', async (t) => {
+    const source = await a.workspace('cut');
+    const target = await b.workspace('cut');
+    await a.call('freeze', 'app');
+    await a.call('dump', 'app', source);
+    await a.call('thaw', 'app');
+    copyImages(a, b, source, target);
+    for (const timeoutMs of [10, 30, 50, 70]) {
+      const code = await codeOf(b.callWithin(timeoutMs, 'restore', 'app', target));
+      if (code === 'NO_ERROR') await b.call('remove', 'app');
+      else t.equal(code, 'DEADLINE');
+      await assertNothingLeft(t, b, 'app');
+    }
+  });
+
+  await t.test('the next agent finds a dump that its predecessor left behind', async (t) => {
+    const workspace = await a.workspace('orphan');
+    await a.call('freeze', 'app');
+    // A container's memory of 32 MiB is written in some 50 ms: the agent is gone by then.
+    const dumped = codeOf(a.call('dump', 'app', workspace));
+    await a.sh('while ! pgrep -x criu >/dev/null; do :; done');
+    const successor = await a.succeed();
+    t.equal(await dumped, 'AGENT_GONE');
+    await successor.call('thaw', 'app');
+    t.match(await a.sh(`tail -1 ${workspace.workDir}/dump.log`), /Dumping finished successfully/);
+    t.equal((await successor.ask('/count')).count, 9);
+    await successor.call('remove', 'app');
+    await assertNothingLeft(t, successor, 'app');
+    await successor.kill();
+  });
+});
