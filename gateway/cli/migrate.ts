@@ -1,0 +1,37 @@
+import type { Command } from 'commander';
+import { Outcome } from '../../migrator/events.ts';
+import type { MigrationRecord } from '../../migrator/record.ts';
+import { type AdminOptions, connect, withAdminOptions } from './admin-options.ts';
+import { Exit } from './failure.ts';
+
+const EXIT_OF: Readonly<Record<Outcome, Exit>> = {
+  [Outcome.succeeded]: Exit.ok,
+  [Outcome.refused]: Exit.refused,
+  [Outcome.rolledBack]: Exit.failed,
+  [Outcome.failed]: Exit.failed,
+};
+
+export function migrateCommand(program: Command): void {
+  withAdminOptions(
+    program
+      .command('migrate <app>')
+      .description('move an app to another host while it is used, and follow the move to its end')
+      .requiredOption('--to <host>', 'where to move it'),
+  ).action(async (app: string, options: AdminOptions & { to: string }) => {
+    const [{ followMigration }, { Progress }, { printJson }, { fromErrorBody }, { reportFailure }] =
+      await Promise.all([
+        import('./follow.ts'),
+        import('./progress.ts'),
+        import('./text.ts'),
+        import('../../migrator/errors.ts'),
+        import('./failure.ts'),
+      ]);
+    const client = await connect(options);
+    const { id } = await client.post<MigrationRecord>('/v1/migrations', { app, to: options.to });
+    const progress = new Progress(process.stdout);
+    const ended = await followMigration(client, id, options.json ? () => {} : progress.show);
+    if (options.json) printJson(await client.get(`/v1/migrations/${id}`));
+    else if (ended.error !== undefined) reportFailure(fromErrorBody(ended.error));
+    process.exitCode = EXIT_OF[ended.outcome];
+  });
+}
