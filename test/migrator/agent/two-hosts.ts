@@ -27,6 +27,7 @@ export class TestHost {
   readonly #tls: TlsMaterial;
   readonly #gateway: TlsMaterial;
   readonly #name: string;
+  readonly #lingering: RunningAgent[] = [];
   #agent: RunningAgent | undefined;
   #client: AgentClient | undefined;
 
@@ -71,6 +72,17 @@ export class TestHost {
   async stop(): Promise<void> {
     await this.#client?.close();
     await this.#agent?.close();
+    this.#agent = undefined;
+    for (const agent of this.#lingering.splice(0)) await agent.close();
+  }
+
+  /**
+   * Leave everything as a killed process does: records, workspaces, containers. The agent of before lingers, unasked,
+   * until the test ends.
+   */
+  async crash(): Promise<void> {
+    await this.#client?.close();
+    if (this.#agent) this.#lingering.push(this.#agent);
     this.#agent = undefined;
   }
 
