@@ -45,7 +45,8 @@ export interface SystemOptions {
 }
 
 const repoDir = fileURLToPath(new URL('../..', import.meta.url));
-const TSX = path.relative(repoDir, fileURLToPath(import.meta.resolve('tsx')));
+/** From the repository's root. */
+const TSX = `./${path.relative(repoDir, fileURLToPath(import.meta.resolve('tsx')))}`;
 
 /** A whole Holdfast on a lab: certificates, an agent on each host, the gateway on the machine, one app. */
 export class System {
@@ -188,14 +189,18 @@ async function writeConfigs(lab: Lab, dir: string, options: SystemOptions): Prom
   }
 }
 
+/** Arguments of env(1): the test runner gives every program it starts, however indirectly, hooks for Node to load. */
+const PLAIN_NODE = ['-u', 'NODE_OPTIONS'];
+
 function gatewayProgram(dir: string, adminUrl: string): Supervised {
+  const config = path.join(dir, 'gateway.yaml');
   return new Supervised({
     name: 'gateway',
     logFile: path.join(dir, 'gateway.log'),
     spawn: (output) =>
       spawn(
-        process.execPath,
-        ['--import', import.meta.resolve('tsx'), 'gateway/main.ts', 'serve', '-c', `${dir}/gateway.yaml`],
+        '/usr/bin/env',
+        [...PLAIN_NODE, process.execPath, '--import', TSX, 'gateway/main.ts', 'serve', '-c', config],
         { cwd: repoDir, stdio: ['ignore', output, output] },
       ),
     ready: (signal) =>
@@ -207,16 +212,16 @@ function gatewayProgram(dir: string, adminUrl: string): Supervised {
 }
 
 /** Debian builds its Node without type stripping: the hosts read the sources through tsx, as the machine does. */
-const AGENT_COMMAND = ['--import', `/opt/holdfast/${TSX}`, '/opt/holdfast/gateway/main.ts', 'agent'];
+const AGENT_COMMAND = [
+  ...[...PLAIN_NODE, '/usr/bin/node', '--import', path.join('/opt/holdfast', TSX)],
+  ...['/opt/holdfast/gateway/main.ts', 'agent', '-c', '/etc/holdfast/agent.yaml'],
+];
 
 function agentProgram(host: LabHost, dir: string): Supervised {
   return new Supervised({
     name: `agent ${host.name}`,
     logFile: path.join(dir, `agent-${host.name}.log`),
-    spawn: (output) =>
-      host.spawn('/usr/bin/node', [...AGENT_COMMAND, '-c', '/etc/holdfast/agent.yaml'], {
-        stdio: ['ignore', output, output],
-      }),
+    spawn: (output) => host.spawn('/usr/bin/env', AGENT_COMMAND, { stdio: ['ignore', output, output] }),
     ready: (signal) =>
       retry(`the agent on ${host.name} does not listen`, signal, () => dial(host.address, AGENT_PORT)),
   });
