@@ -1,0 +1,57 @@
+import t from 'tap';
+import { Fault } from '../../migrator/world.ts';
+import { toyFleet } from '../admin/toy-fleet.ts';
+import { gateway } from './run.ts';
+
+t.test('a move is shown step by step, and then summed up', async (t) => {
+  const { url, world } = await toyFleet(t);
+  const { code, stdout, stderr } = await gateway(['migrate', 'shop', '--to', 'b', '--admin', url]);
+  t.equal(code, 0);
+  t.equal(stderr, '');
+  t.match(stdout, /^moving shop from a to b \(\S+\)\n {2}preflight +[\d.]+ ms/);
+  t.match(stdout, /^ {2}send +[\d.]+ ms {2}sent 0.0 MiB, image 0.0 MiB$/m);
+  t.match(
+    stdout,
+    /^succeeded; total \d.* ms, frozen [\d.]+ ms, held [\d.]+ ms, 0 requests held, 0.0 MiB sent$/m,
+  );
+  t.notMatch(stdout, '\u001b', 'plain when piped');
+  t.same(world.running(), ['b']);
+});
+
+t.test('with --json one object is printed and nothing else', async (t) => {
+  const { url } = await toyFleet(t);
+  const { code, stdout } = await gateway(['migrate', 'shop', '--to', 'b', '--json', '--admin', url]);
+  t.equal(code, 0);
+  t.match(JSON.parse(stdout), {
+    app: 'shop',
+    from: 'a',
+    to: 'b',
+    state: 'succeeded',
+    figures: { bytesSent: 1 },
+  });
+});
+
+t.test('a move that was rolled back exits 1 and says what failed', async (t) => {
+  const { url, world } = await toyFleet(t);
+  world.faults.set('b.restore', Fault.refuses);
+  const { code, stdout, stderr } = await gateway(['migrate', 'shop', '--to', 'b', '--admin', url]);
+  t.equal(code, 1);
+  t.match(stdout, /^ {2}restore +[\d.]+ ms {2}failed: REFUSED$/m);
+  t.match(stdout, /^ {2}freeze undone$/m);
+  t.match(stdout, /^rolled back, the app runs on where it was; total/m);
+  t.match(stderr, /^gateway: REFUSED: b will not restore\n/);
+  t.same(world.running(), ['a']);
+});
+
+t.test('a move that is refused exits 2', async (t) => {
+  const { url, world } = await toyFleet(t);
+  t.match(await gateway(['migrate', 'shop', '--to', 'a', '--admin', url]), {
+    code: 2,
+    stdout: '',
+    stderr: /^gateway: ALREADY_THERE: shop runs on a already\n/,
+  });
+  world.faults.set('b.admit', Fault.refuses);
+  const preflight = await gateway(['migrate', 'shop', '--to', 'b', '--admin', url]);
+  t.equal(preflight.code, 2);
+  t.match(preflight.stdout, /^refused, nothing was touched; total/m);
+});
