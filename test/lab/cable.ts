@@ -52,7 +52,7 @@ async function limit(
   rateBps: number | undefined,
   signal: AbortSignal,
 ): Promise<void> {
-  const none = `qdisc replace dev ${dev} root pfifo limit 1000`;
+  const none = `qdisc replace dev ${dev} root noqueue`;
   if (rateBps === undefined) return inside(pid, signal, [none], 'tc');
   const burstBytes = Math.max(MIN_BURST_BYTES, Math.ceil((rateBps / 8000) * BURST_MS));
   const bucket = `rate ${Math.round(rateBps)}bit burst ${burstBytes} latency ${QUEUE_MS}ms`;

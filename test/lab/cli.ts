@@ -46,7 +46,8 @@ program
 
 named('exec <host> <command...>', 'run a program inside a host')
   .passThroughOptions()
-  .action(async (host: string, [command = '', ...args]: string[], { name }: { name: string }) => {
+  .action(async (host: string, words: string[], { name }: { name: string }) => {
+    const [command = '', ...args] = words[0] === '--' ? words.slice(1) : words;
     const child = openLab(name).host(host).spawn(command, args, { stdio: 'inherit', env: terminalEnv() });
     process.exitCode = await ended(child);
   });

@@ -19,8 +19,9 @@ export interface LabHost {
   /** Run a program inside the host to its end. Errors as those of `run` in migrator/process.ts. */
   exec(command: string, args: readonly string[], options: Omit<RunOptions, 'cwd'>): Promise<RunResult>;
   /**
-   * Start a program inside the host. `kill` of the child returned signals that very program (`pid` is only the
-   * door it went in by); the program ends at the latest with the process that started it.
+   * Start a program inside the host, in a session of its own: a Ctrl-C at the terminal does not reach it. `kill` of
+   * the child returned signals that very program (`pid` is only the door it went in by), and the child ends as the
+   * program does. It ends at the latest with the lab.
    */
   spawn(
     command: string,
@@ -49,7 +50,7 @@ export async function startHost(
   const unsharePid = await startPart(lab, host, [...unshare, ...init], signal);
   const initPid = childrenOf(unsharePid)[0];
   if (initPid === undefined) {
-    throw new HoldfastError('LAB_PART_FAILED', `PID 1 of lab host ${host} has ended`);
+    throw new HoldfastError('LAB_PART_FAILED', `PID 1 of lab host ${host} has ended`, { retryable: true });
   }
   return initPid;
 }
@@ -78,7 +79,12 @@ export function labHost(lab: string, { name, address, initPid }: HostState): Lab
     exec: (command, args, options) =>
       run('/bin/sh', inside(command, args), { ...options, env: cleanEnv(options.env) }),
     spawn(command, args, { env, stdio = 'pipe' } = {}) {
-      const child = spawn('/bin/sh', inside(command, args), { stdio, env: cleanEnv(env), cwd: '/' });
+      const child = spawn('/bin/sh', inside(command, args), {
+        stdio,
+        env: cleanEnv(env),
+        cwd: '/',
+        detached: true,
+      });
       const killDoor = child.kill.bind(child);
       child.kill = (signal) => {
         if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return false;

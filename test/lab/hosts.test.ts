@@ -79,7 +79,7 @@ t.test('a lab of two hosts', { skip }, async (t) => {
 
   t.test('CRIU is new enough and finds what it needs', async (t) => {
     const version = /Version: (\d+)\.(\d+)/.exec(await sh(a, 'criu --version'));
-    t.ok(Number(version?.[1]) * 100 + Number(version?.[2]) >= 402, version?.[0]);
+    t.ok(Number(version?.[1]) * 100 + Number(version?.[2]) >= 402, `${version?.[0]}`);
     t.match(await sh(a, 'criu check'), 'Looks good');
   });
 

@@ -156,8 +156,7 @@ function labOf({ name, subnet, hosts: states }: LabState): Lab {
     hosts,
     host,
     async setLink(link, one) {
-      const asked = AbortSignal.timeout(LINK_TIMEOUT_MS);
-      await checkMachine({ delay: delayed(link) }, () => {}, asked);
+      if (delayed(link)) await checkMachine({ delay: true }, () => {}, AbortSignal.timeout(LINK_TIMEOUT_MS));
       await change(one === undefined ? [...hosts.keys()] : [one], { link }, applyLink);
     },
     cutLink: (one) => change([one], { cut: true }, applyCut),

@@ -34,13 +34,16 @@ export function uplinkName(lab: string): string {
 }
 
 /** @throws HoldfastError `LAB_BAD_NAME` */
+export function checkName(name: string): void {
+  if (/^[a-z0-9][a-z0-9-]{0,40}$/.test(name)) return;
+  throw new HoldfastError('LAB_BAD_NAME', `${JSON.stringify(name)} cannot be the name of a lab or a host`, {
+    mend: 'use lower-case letters, digits and dashes',
+  });
+}
+
+/** @throws HoldfastError `LAB_BAD_NAME` */
 export function checkNames(lab: string, hosts: readonly string[]): void {
-  for (const name of [lab, ...hosts]) {
-    if (/^[a-z0-9][a-z0-9-]{0,40}$/.test(name)) continue;
-    throw new HoldfastError('LAB_BAD_NAME', `${JSON.stringify(name)} cannot be the name of a lab or a host`, {
-      mend: 'use lower-case letters, digits and dashes',
-    });
-  }
+  for (const name of [lab, ...hosts]) checkName(name);
   if (hosts.length === 0 || hosts.length > 99 || new Set(hosts).size !== hosts.length) {
     throw new HoldfastError('LAB_BAD_NAME', 'a lab has 1 to 99 hosts, each with a name of its own', {
       mend: 'name the hosts like this: a,b,c',

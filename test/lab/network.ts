@@ -4,7 +4,7 @@ import path from 'node:path';
 import { HoldfastError } from '../../migrator/errors.ts';
 import { run } from '../../migrator/process.ts';
 import { labsDir, uplinkName } from './names.ts';
-import { startPart } from './started.ts';
+import { cleanEnv, startPart } from './started.ts';
 import type { HostState, LabState } from './state.ts';
 
 /*
@@ -97,7 +97,7 @@ async function bringUp({ address, initPid }: HostState, signal: AbortSignal): Pr
 }
 
 async function ip(signal: AbortSignal, lines: readonly string[]): Promise<void> {
-  await run('ip', ['-batch', '-'], { signal, input: `${lines.join('\n')}\n` });
+  await run('ip', ['-batch', '-'], { signal, env: cleanEnv(), input: `${lines.join('\n')}\n` });
 }
 
 /** Run a batch of lines of `ip`, or one of its sisters, in the network namespace of `pid`. */
@@ -109,7 +109,11 @@ export async function inside(
 ): Promise<void> {
   if (lines.length === 0) return;
   const input = `${lines.join('\n')}\n`;
-  await run('nsenter', ['-t', String(pid), '-n', '--', program, '-batch', '-'], { signal, input });
+  await run('nsenter', ['-t', String(pid), '-n', '--', program, '-batch', '-'], {
+    signal,
+    env: cleanEnv(),
+    input,
+  });
 }
 
 /** The lab's links on the machine. */

@@ -3,7 +3,6 @@ import { removeLab } from './remove.ts';
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 const owned = new Set<string>();
-let watching = false;
 
 /**
  * From now on the lab does not outlive this process: not its normal end, `process.exit`, an uncaught exception,
@@ -11,10 +10,12 @@ let watching = false;
  */
 export function own(lab: string): void {
   owned.add(lab);
-  if (watching) return;
-  watching = true;
-  process.on('exit', removeOwned);
-  for (const name of SIGNALS) process.once(name, endBySignal);
+  listen('exit', removeOwned);
+  for (const name of SIGNALS) listen(name, endBySignal);
+}
+
+function listen(event: string, listener: (name: NodeJS.Signals) => void): void {
+  if (!process.listeners(event as NodeJS.Signals).includes(listener)) process.on(event, listener);
 }
 
 export function disown(lab: string): void {
@@ -32,8 +33,12 @@ function removeOwned(): void {
   }
 }
 
-/** Being heard, a signal no longer ends the process: it is sent once more, now that nobody of ours listens. */
+/**
+ * A signal that is listened to no longer ends the process: it is sent once more when we listen no longer. Whoever
+ * else listens gets it twice.
+ */
 function endBySignal(name: NodeJS.Signals): void {
+  process.off(name, endBySignal);
   removeOwned();
   process.kill(process.pid, name);
 }

@@ -2,8 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { HoldfastError } from '../../migrator/errors.ts';
 import { cgroupsOf, processesOf, removeCgroups, thaw } from './cgroups.ts';
-import { disksDir, labDir } from './names.ts';
+import { checkName, disksDir, labDir } from './names.ts';
 import { linksOf, releaseSubnet } from './network.ts';
+import { cleanEnv } from './started.ts';
 
 const REMOVE_TIMEOUT_MS = 10_000;
 const POLL_MS = 2;
@@ -15,18 +16,20 @@ const POLL_MS = 2;
  * @throws HoldfastError `LAB_NOT_GONE` when something would not go within ten seconds
  */
 export function removeLab(lab: string): void {
+  checkName(lab); // It becomes part of paths that are removed.
   const links = linksOf(lab);
   if (links.length > 0) {
     const input = links.map((link) => `link del dev ${link}\n`).join('');
-    spawnSync('ip', ['-force', '-batch', '-'], { input, timeout: REMOVE_TIMEOUT_MS });
+    spawnSync('ip', ['-force', '-batch', '-'], { input, timeout: REMOVE_TIMEOUT_MS, env: cleanEnv() });
   }
   const deadline = performance.now() + REMOVE_TIMEOUT_MS;
   while (!endProcesses(lab) || !removeCgroups(lab)) {
     if (performance.now() > deadline) {
-      throw new HoldfastError(
-        'LAB_NOT_GONE',
-        `lab ${lab} could not be removed: ${leftovers(lab).join(', ')}`,
-      );
+      const left = leftovers(lab).join(', ');
+      throw new HoldfastError('LAB_NOT_GONE', `lab ${lab} could not be removed: ${left}`, {
+        mend: `try again: npm run lab -- down --name ${lab}`,
+        retryable: true,
+      });
     }
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, POLL_MS);
   }

@@ -32,6 +32,14 @@ const OPTIONS = [
   '--aptopt=Acquire::Check-Valid-Until "false"', // A mirror that is a snapshot has outlived its own date.
   '--aptopt=APT::Install-Recommends "false"',
 ];
+/**
+ * The build's mounts and processes are in namespaces that end with it, and it ends at the latest with us: else an
+ * interrupted run would leave /proc and /sys mounted in what the next one removes.
+ */
+const GUARD = [
+  ...['--pdeathsig', 'KILL', '--', 'unshare', '-m', '-p', '-f', '--propagation', 'private'],
+  ...['--kill-child', '--mount-proc', '--'],
+];
 const BUILD_TIMEOUT_MS = 900_000;
 const LOCK_TIMEOUT_MS = 1_200_000;
 
@@ -58,19 +66,20 @@ export async function ensureRootfs(log: (line: string) => void, signal: AbortSig
 async function build(dir: string, log: (line: string) => void, signal: AbortSignal): Promise<void> {
   const parent = path.dirname(dir);
   for (const entry of await readdir(parent)) {
-    if (entry.endsWith('.part')) await rm(path.join(parent, entry), { recursive: true, force: true });
+    if (entry.endsWith('.part')) await removeTree(path.join(parent, entry));
   }
-  const part = `${dir}.part`;
+  const part = `${dir}.${process.pid}.part`;
   const mirror = await debianMirror(signal);
   log(`lab: building the hosts' root file system (Debian ${SUITE}); once, about half a minute`);
   const startedMs = performance.now();
   try {
-    await run('mmdebstrap', [...OPTIONS, `--include=${PACKAGES.join(',')}`, SUITE, part, mirror], {
+    const build = ['mmdebstrap', ...OPTIONS, `--include=${PACKAGES.join(',')}`, SUITE, part, mirror];
+    await run('setpriv', [...GUARD, ...build], {
       signal: AbortSignal.any([signal, AbortSignal.timeout(BUILD_TIMEOUT_MS)]),
     });
     await rename(part, dir);
   } catch (cause) {
-    await rm(part, { recursive: true, force: true });
+    await removeTree(part);
     throw new HoldfastError(
       'LAB_ROOTFS_FAILED',
       `the root file system could not be built: ${describe(cause)}`,
@@ -82,6 +91,10 @@ async function build(dir: string, log: (line: string) => void, signal: AbortSign
     );
   }
   log(`lab: root file system ready after ${Math.round((performance.now() - startedMs) / 1000)} s`);
+}
+
+async function removeTree(dir: string): Promise<void> {
+  await rm(dir, { recursive: true, force: true, maxRetries: 5 });
 }
 
 function describe(error: unknown): string {

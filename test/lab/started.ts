@@ -72,5 +72,7 @@ async function ready(child: ChildProcess, member: string, signal: AbortSignal): 
 }
 
 function notReady(member: string, why: string): HoldfastError {
-  return new HoldfastError('LAB_PART_FAILED', `the lab's ${member} did not come up: ${why}`);
+  return new HoldfastError('LAB_PART_FAILED', `the lab's ${member} did not come up: ${why}`, {
+    mend: 'see what it says, and whether the machine has memory left',
+  });
 }
