@@ -43,14 +43,7 @@ await inLab(containers, ['a'], async ([a]) => {
     t.equal(await codeOf(a.call('start', 'homeless')), 'ROOTFS_MISSING');
     t.equal(await codeOf(a.call('start', 'nobody')), 'CONTAINER_UNKNOWN');
     t.equal(await codeOf(a.call('freeze', 'app')), 'CONTAINER_NOT_RUNNING');
-    const listener = a.host.spawn('env', [
-      '-u',
-      'NODE_OPTIONS',
-      'node',
-      '-e',
-      'net.createServer().listen(8080, () => console.log(1))',
-    ]);
-    await new Promise((resolve) => listener.stdout?.once('data', resolve));
+    const listener = await a.listen(8080);
     t.equal(await codeOf(a.call('start', 'app')), 'PORT_TAKEN');
     listener.kill('SIGKILL');
   });
