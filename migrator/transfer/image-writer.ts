@@ -52,6 +52,7 @@ export class ImageWriter {
       this.#file = { handle, path: file, sizeBytes, endOffset: 0, tasks: new Set() };
       await handle.truncate(sizeBytes);
     } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw damaged(`${file} came twice`, error);
       throw translateWriteError(error, this.#dir);
     }
     this.#files++;
@@ -100,7 +101,7 @@ export class ImageWriter {
   #inside(file: string): string {
     const target = path.resolve(this.#dir, file);
     const inside = target.startsWith(`${path.resolve(this.#dir)}${path.sep}`);
-    if (!inside || file.includes('\0') || path.isAbsolute(file) || path.normalize(file) !== file) {
+    if (!inside || file.includes('\0') || path.relative(this.#dir, target) !== file) {
       throw damaged(`${JSON.stringify(file)} is not a path below the checkpoint`);
     }
     return target;

@@ -76,11 +76,16 @@ t.test('an agent that cannot prove its address is not talked to', async (t) => {
 t.test('an agent that is not there, or does not answer in time, is told apart from a refusal', async (t) => {
   const hosts = await twoHosts(t);
   const { a } = hosts;
-  a.engine.before.set('examine', () => new Promise(() => {}));
+  let answer = () => {};
+  const answered = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  a.engine.before.set('examine', () => answered);
   await t.rejects(a.agent.examine('m1', APP, AbortSignal.timeout(100)), {
     code: 'DEADLINE',
     retryable: true,
   });
+  answer();
   const { agent } = hosts.b;
   const late = hosts.b.clientWith(await hosts.issue('late', Role.gateway));
   t.teardown(() => late.close());
