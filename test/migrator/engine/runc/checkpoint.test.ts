@@ -150,6 +150,39 @@ await inLab({ app: app({ env: { HEAP_MIB: String(HEAP_MIB) } }) }, ['a', 'b'], a
     }
   });
 
+  await t.test('connections in whatever state fail neither dump nor restore', async (t) => {
+    const source = await a.workspace('connected');
+    const target = await b.workspace('connected');
+    const dial = async () => {
+      const client = connect(8080, a.host.address).on('error', () => {});
+      await new Promise((resolve) => client.once('connect', resolve));
+      return client;
+    };
+    const clients = [await dial(), await dial(), await dial()];
+    const [, closing, asking] = clients;
+    await a.call('freeze', 'app');
+    closing?.end();
+    asking?.write('GET /count HTTP/1.1\r\nHost: app\r\n\r\n');
+    clients.push(await dial()); // The kernel takes it; the app has never seen it.
+    const states = await a.sh("grep -E ':1F90 ' /proc/net/tcp6 | awk '{print $4}' | sort -u");
+    t.match(states, /01[\s\S]*08/, 'established, waiting to close, and not accepted yet');
+    await a.call('dump', 'app', source);
+    copyImages(a, b, source, target);
+    await b.call('restore', 'app', target);
+    await b.call('healthy', 'app');
+    const { count, blocks } = await b.ask('/count');
+    t.equal(blocks, HEAP_MIB);
+    await b.call('remove', 'app');
+    await assertNothingLeft(t, b, 'app');
+    await a.call('thaw', 'app');
+    t.equal(
+      (await a.ask('/')).count,
+      count,
+      'the request that had come in at the freeze was answered at the source',
+    );
+    for (const client of clients) client.destroy();
+  });
+
   await t.test('the next agent finds a dump that its predecessor left behind', async (t) => {
     const workspace = await a.workspace('orphan');
     await a.call('freeze', 'app');
@@ -160,7 +193,7 @@ await inLab({ app: app({ env: { HEAP_MIB: String(HEAP_MIB) } }) }, ['a', 'b'], a
     t.equal(await dumped, 'AGENT_GONE');
     await successor.call('thaw', 'app');
     t.match(await a.sh(`tail -1 ${workspace.workDir}/dump.log`), /Dumping finished successfully/);
-    t.equal((await successor.ask('/count')).count, 9);
+    t.equal((await successor.ask('/count')).count, 10);
     await successor.call('remove', 'app');
     await assertNothingLeft(t, successor, 'app');
     await successor.kill();
