@@ -1,10 +1,14 @@
-/** Rows as lines of text: the first column to the left, the others, numbers, to the right. */
-export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+/** Rows as lines of text: the first columns, of words, to the left, the others, of numbers, to the right. */
+export function table(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  wordColumns = 1,
+): string {
   const all = [header, ...rows];
   const widths = header.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
   const line = (row: readonly string[]) =>
     widths
-      .map((width, column) => (row[column] ?? '')[column === 0 ? 'padEnd' : 'padStart'](width))
+      .map((width, column) => (row[column] ?? '')[column < wordColumns ? 'padEnd' : 'padStart'](width))
       .join('  ')
       .trimEnd();
   return [line(header), widths.map((width) => '─'.repeat(width)).join('  '), ...rows.map(line)].join('\n');

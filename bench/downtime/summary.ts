@@ -70,5 +70,6 @@ export function summaryTable(summaries: readonly Summary[]): string {
       titles.get(one.approach) ?? one.approach,
       ...MEASURES.map((name) => cell(one[name])),
     ]),
+    2,
   );
 }

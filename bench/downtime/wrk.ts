@@ -9,11 +9,11 @@ export interface WrkCounts {
 }
 
 const CONNECTIONS = 8;
-const DELAY_MS = 16;
+const DELAY_MS = 40;
 const LONGEST_RUN_S = 300;
 const END_TIMEOUT_MS = 10_000;
 
-/** Load by wrk, some 400 requests/s: see wrk/page.lua. */
+/** Load by wrk, some 200 requests/s: see wrk/page.lua. */
 export class Wrk {
   readonly #child: ChildProcess;
   #output = '';

@@ -1,10 +1,11 @@
 import t from 'tap';
 import { parseLink } from '../lab/lab.ts';
+import { whyNoLab } from '../lab/needs-lab.ts';
 import { startSystem } from '../system/system.ts';
 import { nowMs } from '../workload/exchange.ts';
 import { RemoteLoad } from '../workload/remote-load.ts';
 
-const skip = process.platform === 'linux' && process.getuid?.() === 0 ? false : 'needs root on Linux';
+const skip = await whyNoLab();
 
 t.test('an app moves to and fro under load, and nobody notices', { skip, timeout: 120_000 }, async (t) => {
   const system = await startSystem({ link: parseLink('1gbit'), app: { memoryMib: 16 } });

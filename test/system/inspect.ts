@@ -38,8 +38,11 @@ export async function instancesOn(host: LabHost): Promise<Instance[]> {
 export async function inventoryOf(host: LabHost): Promise<Inventory> {
   const [mounts, files, cgroups, programs] = await Promise.all([
     shell(host, `awk '{print $5 " " $9}' /proc/1/mountinfo`),
-    // The migration journal of an agent is kept by intent; what the state directory holds is not.
-    shell(host, `find ${AGENT_STATE_DIR} -mindepth 1 2>/dev/null || true`),
+    // Whatever the agent has on tmpfs, save the first level of empty directories, which it makes once and keeps.
+    shell(
+      host,
+      `cd ${AGENT_STATE_DIR} 2>/dev/null || exit 0; find . -mindepth 1 ! -type d; find . -mindepth 2 -type d`,
+    ),
     shell(host, 'find /sys/fs/cgroup -mindepth 1 -type d'),
     shell(host, 'for p in /proc/[0-9]*; do cat $p/comm 2>/dev/null || true; done'),
   ]);
