@@ -20,7 +20,7 @@ async function sources(): Promise<string[]> {
 
 async function documented(): Promise<string[]> {
   const page = await readFile(join(ROOT, 'docs/errors.md'), 'utf8');
-  return [...page.matchAll(/^\|(?: [–\d]+ \|)? `([A-Z_]+)` \|/gm)].map((match) => match[1] ?? '');
+  return [...page.matchAll(/^\|(?: +[–\d]+ +\|)? +`([A-Z_]+)` +\|/gm)].map((match) => match[1] ?? '');
 }
 
 t.test('every code in the sources is in docs/errors.md', async (t) => {
