@@ -64,7 +64,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
   const asked = options.signal ?? new AbortController().signal;
   await checkMachine({ delay: delayed(link) }, log, asked);
   const rootfs = await ensureRootfs(log, asked);
-  for (const lab of pruneLabs()) log(`lab: removed ${lab}, which a killed run had left`);
+  removeOrphans(log);
 
   const signal = AbortSignal.any([asked, AbortSignal.timeout(UP_TIMEOUT_MS)]);
   const owner = keep ? null : identityOf(process.pid);
@@ -97,6 +97,15 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
     disown(name);
     removeLab(name);
     throw error;
+  }
+}
+
+/** Best done before something new is made, but nothing that is new fails by it. */
+function removeOrphans(log: (line: string) => void): void {
+  try {
+    for (const lab of pruneLabs()) log(`lab: removed ${lab}, which a killed run had left`);
+  } catch (error) {
+    log(`lab: ${error instanceof Error ? error.message : error}`);
   }
 }
 

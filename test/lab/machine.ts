@@ -39,8 +39,8 @@ export async function checkMachine(
   await needPrograms({ ...PROGRAMS, ...(needs.delay ? { perl: 'perl' } : {}) }, log, signal);
   const missing = await missingFeatures(needs.delay, signal);
   if (missing.length > 0) {
-    throw new HoldfastError('LAB_KERNEL', `this kernel lacks what the lab needs: ${missing.join(', ')}`, {
-      mend: 'boot a kernel that has it, or load the module',
+    throw new HoldfastError('LAB_KERNEL', `this machine lacks what the lab needs: ${missing.join(', ')}`, {
+      mend: 'use a kernel that has it; in a container, start that one with --privileged',
     });
   }
 }
@@ -115,13 +115,15 @@ async function missingFeatures(delay: boolean, signal: AbortSignal): Promise<str
     ([name, probe]) => `( ${probe} ) >/dev/null 2>&1 || echo '${name}'`,
   );
   // All in namespaces that vanish with the shell.
-  const { stdout } = await run(
-    'unshare',
-    ['-n', '-m', '--propagation', 'private', 'sh', '-c', lines.join('\n')],
-    {
+  const inside = ['-n', '-m', '--propagation', 'private', 'sh', '-c', `${lines.join('\n')}\n:`];
+  try {
+    const { stdout } = await run('unshare', inside, {
       signal: AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]),
       env: cleanEnv(),
-    },
-  );
-  return stdout.split('\n').filter(Boolean);
+    });
+    return stdout.split('\n').filter(Boolean);
+  } catch (error) {
+    if (!(error instanceof HoldfastError) || error.code !== 'PROGRAM_FAILED') throw error;
+    return ['namespaces, or the right to make them'];
+  }
 }

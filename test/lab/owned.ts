@@ -20,6 +20,7 @@ function listen(event: string, listener: (name: NodeJS.Signals) => void): void {
 
 export function disown(lab: string): void {
   owned.delete(lab);
+  if (owned.size === 0) for (const name of SIGNALS) process.off(name, endBySignal);
 }
 
 function removeOwned(): void {
