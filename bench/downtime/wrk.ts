@@ -21,7 +21,10 @@ export class Wrk {
   constructor(url: string) {
     const script = fileURLToPath(new URL('../wrk/page.lua', import.meta.url));
     const args = ['-t1', `-c${CONNECTIONS}`, `-d${LONGEST_RUN_S}s`, '-s', script, `${url}/page`];
-    this.#child = spawn('wrk', [...args, '--', String(DELAY_MS)], { stdio: ['ignore', 'pipe', 'inherit'] });
+    // It must not outlive whoever started it, even one that was killed.
+    this.#child = spawn('setpriv', ['--pdeathsig', 'KILL', 'wrk', ...args, '--', String(DELAY_MS)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     this.#child.stdout?.on('data', (chunk: Buffer) => {
       this.#output += chunk.toString();
     });

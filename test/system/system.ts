@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import type { MigrationEvent } from '../../migrator/events.ts';
 import { createLab, type Lab, type LabHost, type Link } from '../lab/lab.ts';
+import { disksDir } from '../lab/names.ts';
 import { Admin, type EndedEvent } from './admin.ts';
 import { issueAll } from './certificates.ts';
 import {
@@ -153,7 +153,9 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
       ...(signal === undefined ? {} : { signal }),
       log,
     }));
-  const dir = await mkdtemp(path.join(tmpdir(), 'holdfast-system-'));
+  // On the lab's disk, which goes away with the lab whatever becomes of this process.
+  await mkdir(disksDir(lab.name), { recursive: true });
+  const dir = await mkdtemp(path.join(disksDir(lab.name), 'system-'));
   const system = new System(lab, dir, options.lab === undefined);
   try {
     log(`hosts ${[...lab.hosts.keys()].join(', ')} are up; certificates and configuration`);
@@ -193,14 +195,18 @@ async function writeConfigs(lab: Lab, dir: string, options: SystemOptions): Prom
 const PLAIN_NODE = ['-u', 'NODE_OPTIONS'];
 
 function gatewayProgram(dir: string, adminUrl: string): Supervised {
-  const config = path.join(dir, 'gateway.yaml');
+  const serve = ['gateway/main.ts', 'serve', '-c', path.join(dir, 'gateway.yaml')];
   return new Supervised({
     name: 'gateway',
     logFile: path.join(dir, 'gateway.log'),
     spawn: (output) =>
       spawn(
-        '/usr/bin/env',
-        [...PLAIN_NODE, process.execPath, '--import', TSX, 'gateway/main.ts', 'serve', '-c', config],
+        'setpriv',
+        // It must not outlive whoever started it, even one that was killed.
+        [
+          ...['--pdeathsig', 'KILL', '/usr/bin/env', ...PLAIN_NODE, process.execPath, '--import', TSX],
+          ...serve,
+        ],
         { cwd: repoDir, stdio: ['ignore', output, output] },
       ),
     ready: (signal) =>
