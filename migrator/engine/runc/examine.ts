@@ -6,7 +6,15 @@ import { ContainerState, type Finding, type Footprint } from '../engine.ts';
 import type { RuncContainer } from './config.ts';
 import { outboundConnections } from './connections.ts';
 import { criuFinding } from './criu-finding.ts';
-import { controllingTerminal, memoryBytes, onOwnMount, openFiles, tracerOf } from './processes.ts';
+import {
+  controllingTerminal,
+  isRoots,
+  mayReadLimits,
+  memoryBytes,
+  onOwnMount,
+  openFiles,
+  tracerOf,
+} from './processes.ts';
 import type { RuncState } from './state.ts';
 
 const TMPFS_MAGIC = 0x01021994;
@@ -45,6 +53,9 @@ export async function examineContainer(
     return { footprint, findings };
   }
   for (const pid of pids) findings.push(...(await examineProcess(pid, pid === initPid)));
+  if (!(await mayReadLimits())) {
+    for (const pid of pids) findings.push(...(await limitsFindings(pid)));
+  }
   if (container.connections === 'refuse') findings.push(...(await connectionFindings(name, pids)));
   return { footprint, findings: onePerCode(findings) };
 }
@@ -84,6 +95,18 @@ async function examineProcess(pid: number, isInit: boolean): Promise<Finding[]> 
     });
   }
   return findings;
+}
+
+/** CRIU reads every process's limits; the kernel lets it where user and group are the same, or with the capability. */
+async function limitsFindings(pid: number): Promise<Finding[]> {
+  if (await isRoots(pid)) return [];
+  return [
+    {
+      code: 'CAPABILITY_MISSING',
+      message: `process ${pid} is not root's, and the agent has no CAP_SYS_RESOURCE to read its limits with`,
+      mend: 'give the agent all capabilities, or run the container as 0:0',
+    },
+  ];
 }
 
 function isTerminal(target: string): boolean {

@@ -67,3 +67,17 @@ export async function memoryBytes(pid: number): Promise<number> {
   const kib = (field: string) => Number(new RegExp(`^${field}:\\s*(\\d+) kB`, 'm').exec(rollup)?.[1] ?? 0);
   return (kib('Anonymous') + kib('Swap') + kib('Pss_Shmem')) * 1024;
 }
+
+const CAP_SYS_RESOURCE = 1n << 24n;
+
+/** Whether this process, and so the CRIU it starts, may read the limits of processes of other users. */
+export async function mayReadLimits(): Promise<boolean> {
+  const status = await readFile('/proc/self/status', 'utf8').catch(NOTHING);
+  return (BigInt(`0x${/^CapEff:\s*(\w+)/m.exec(status)?.[1] ?? '0'}`) & CAP_SYS_RESOURCE) !== 0n;
+}
+
+/** Whether a process's user and group ids are all root's. */
+export async function isRoots(pid: number): Promise<boolean> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(NOTHING);
+  return /^Uid:(\s+0){3}\s/m.test(status) && /^Gid:(\s+0){3}\s/m.test(status);
+}

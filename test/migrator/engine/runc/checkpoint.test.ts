@@ -20,7 +20,17 @@ async function cgroupState(engine: LabEngine): Promise<string> {
   );
 }
 
-await inLab({ app: app({ env: { HEAP_MIB: String(HEAP_MIB) } }) }, ['a', 'b'], async ([a, b]) => {
+const containers = {
+  app: app({ env: { HEAP_MIB: String(HEAP_MIB) } }),
+  family: app({
+    port: 8081,
+    env: { PORT: '8081' },
+    command: ['sh', '-c', 'node /mnt/app.mjs & wait'],
+    memoryLimitBytes: 512 << 20,
+  }),
+};
+
+await inLab(containers, ['a', 'b'], async ([a, b]) => {
   if (a === undefined || b === undefined) return;
 
   await t.test('a container that was frozen and dumped goes on as if nothing had been', async (t) => {
@@ -181,6 +191,32 @@ await inLab({ app: app({ env: { HEAP_MIB: String(HEAP_MIB) } }) }, ['a', 'b'], a
       'the request that had come in at the freeze was answered at the source',
     );
     for (const client of clients) client.destroy();
+  });
+
+  await t.test('what a container is held to holds after the move too', async (t) => {
+    const source = await a.workspace('family');
+    const target = await b.workspace('family');
+    const bounds = async (engine: LabEngine) =>
+      engine.sh(`
+        pid=$(cat /sys/fs/cgroup/*/holdfast-*-family/cgroup.procs | sort -n | tail -1)
+        grep -E '^(Uid|Gid|Cap|NoNewPrivs|Seccomp:|NSpid)' /proc/$pid/status | sed 's/^NSpid:.*\\s/NSpid: /'
+        cat /sys/fs/cgroup/memory/holdfast-*-family/memory.limit_in_bytes /sys/fs/cgroup/holdfast-*-family/memory.max 2>/dev/null
+        grep '^Max open files' /proc/$pid/limits`);
+    await a.call('start', 'family');
+    t.equal((await a.call('examine', 'family')).footprint.processes, 2);
+    const before = await bounds(a);
+    t.match(before, /CapEff:\s+0+a80425fb\n[\s\S]*NoNewPrivs:\s+1\nSeccomp:\s+2/);
+    await b.call('prepare', 'family', target);
+    await a.call('freeze', 'family');
+    await a.call('dump', 'family', source);
+    copyImages(a, b, source, target);
+    await b.call('restore', 'family', target);
+    await b.call('healthy', 'family');
+    t.equal(await bounds(b), before);
+    await a.call('remove', 'family');
+    await b.call('remove', 'family');
+    await assertNothingLeft(t, a, 'family');
+    await assertNothingLeft(t, b, 'family');
   });
 
   await t.test('the next agent finds a dump that its predecessor left behind', async (t) => {

@@ -11,6 +11,7 @@ const containers = {
   app: app({ port: 8080 }),
   ring: app({ port: 8081, env: { PORT: '8081', UV_USE_IO_URING: '1' }, seccomp: 'unconfined' }),
   caller: app({ port: 8082, env: { PORT: '8082', CONNECT_TO: '127.0.0.1:9000' } }),
+  user: app({ port: 8084, env: { PORT: '8084' }, user: '1000:1000' }),
   careless: app({ port: 8083, env: { PORT: '8083', CONNECT_TO: '127.0.0.1:9000' }, connections: 'close' }),
 };
 
@@ -56,6 +57,16 @@ await inLab(containers, ['a'], async ([a]) => {
     await a.sh('head -c 33554432 /dev/zero > /proc/$(pgrep -f ^node./mnt/app)/root/tmp/file');
     const { memoryBytes } = (await a.call('examine', 'app')).footprint;
     t.ok(memoryBytes - before > 30 << 20, `${memoryBytes - before} bytes more`);
+  });
+
+  await t.test("an agent that may not read another user's limits is found", async (t) => {
+    const capable = await a.sh('setpriv --dump | grep -q "bounding set:.*sys_resource" && echo yes || true');
+    await a.call('start', 'user');
+    t.same(
+      codes(await examineUnnoticed(t, a, 'user', 8084)),
+      capable === 'yes' ? [] : ['CAPABILITY_MISSING'],
+    );
+    await a.call('remove', 'user');
   });
 
   await t.test('a traced process is found', async (t) => {
