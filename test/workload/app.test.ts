@@ -1,20 +1,16 @@
 import { createHash } from 'node:crypto';
-import { Agent } from 'node:http';
 import { deflateSync } from 'node:zlib';
 import t from 'tap';
 import { readState } from './app-state.ts';
-import { type Exchange, exchange, nowMs } from './exchange.ts';
+import { type Exchange, exchange, nowMs, openConnections } from './exchange.ts';
 import { startLocalApp } from './local-app.ts';
 
 const visitor = (url: string) => {
-  const agent = new Agent({ keepAlive: true });
+  const pool = openConnections({ url, timeoutMs: 5_000 });
   return {
-    close: () => agent.destroy(),
+    close: () => pool.destroy(),
     visit: (id: string, user: string, body?: Buffer): Promise<Exchange> =>
-      exchange(
-        { id, user, intendedAtMs: nowMs(), ...(body === undefined ? {} : { body }) },
-        { url, agent, timeoutMs: 5_000 },
-      ),
+      exchange({ id, user, intendedAtMs: nowMs(), ...(body === undefined ? {} : { body }) }, { pool }),
   };
 };
 
@@ -39,7 +35,7 @@ t.test('each request is chained to the one before, and each user has a counter',
     const state = await readState(app.url, undefined, 'ann');
     t.match(state, { seq: 3, head: third.hash, users: 2, duplicates: 0, count: 2, pid: app.process.pid });
   } finally {
-    close();
+    await close();
     await app[Symbol.asyncDispose]();
   }
 });
@@ -52,7 +48,7 @@ t.test('a request that comes twice is counted as a duplicate', async (t) => {
     await visit('r1', 'ann');
     t.match(await readState(app.url), { seq: 2, duplicates: 1 });
   } finally {
-    close();
+    await close();
     await app[Symbol.asyncDispose]();
   }
 });

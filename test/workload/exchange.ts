@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { type Agent, request } from 'node:http';
+import { Pool } from 'undici';
 
 /** What the app answers to a visit: see app/server.mjs. */
 export interface VisitAnswer {
@@ -45,12 +45,36 @@ export interface Visit {
 }
 
 export interface VisitOptions {
-  readonly url: string;
+  /** One user's connections. */
+  readonly pool: Pool;
   /** The Host header, when it is not the address's. */
   readonly host?: string | undefined;
-  readonly agent: Agent;
+}
+
+export interface UserOptions {
+  /** The origin to call: `http://127.0.0.1:8080`. */
+  readonly url: string;
+  /** Until the answer's head has come, and between two pieces of its body; waiting for a connection not counted. */
   readonly timeoutMs: number;
-  readonly signal?: AbortSignal;
+}
+
+/** As many as a browser opens to one site. */
+const CONNECTIONS_PER_USER = 6;
+/** Below what any front keeps idle connections for, so that it is the client that closes them. */
+const IDLE_CONNECTION_MS = 3_000;
+const CONNECT_TIMEOUT_MS = 5_000;
+
+/** The keep-alive connections of one user. Whoever opens them closes them with `destroy`. */
+export function openConnections({ url, timeoutMs }: UserOptions): Pool {
+  return new Pool(url, {
+    connections: CONNECTIONS_PER_USER,
+    pipelining: 1,
+    keepAliveTimeout: IDLE_CONNECTION_MS,
+    keepAliveMaxTimeout: IDLE_CONNECTION_MS,
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
+    connect: { timeout: Math.min(CONNECT_TIMEOUT_MS, timeoutMs) },
+  });
 }
 
 /** Make one visit. Never throws: what goes wrong is the exchange's outcome. */
@@ -72,43 +96,39 @@ export async function exchange(visit: Visit, options: VisitOptions): Promise<Exc
 }
 
 function send(visit: Visit, options: VisitOptions): Promise<VisitAnswer> {
+  const { id, user, body } = visit;
+  const request = {
+    path: `/visit${visit.query ?? ''}`,
+    method: body === undefined ? ('GET' as const) : ('POST' as const),
+    headers: {
+      ...(options.host === undefined ? {} : { host: options.host }),
+      cookie: `session=${user}`,
+      'x-load-id': id,
+    },
+    ...(body === undefined ? {} : { body }),
+  };
   return new Promise((resolve, reject) => {
-    const outgoing = request(`${options.url}/visit${visit.query ?? ''}`, {
-      agent: options.agent,
-      method: visit.body === undefined ? 'GET' : 'POST',
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
-      headers: {
-        ...(options.host === undefined ? {} : { host: options.host }),
-        cookie: `session=${visit.user}`,
-        'x-load-id': visit.id,
-        ...(visit.body === undefined ? {} : { 'content-length': visit.body.length }),
+    let status = 0;
+    const chunks: Buffer[] = [];
+    options.pool.dispatch(request, {
+      onRequestStart: () => {},
+      onResponseStart: (_controller, statusCode) => {
+        status = statusCode;
       },
-    });
-    // A deadline for the whole exchange: the socket's own time-out would only see silence.
-    const timer = setTimeout(
-      () => outgoing.destroy(new Error(`no answer in ${options.timeoutMs} ms`)),
-      options.timeoutMs,
-    );
-    outgoing.once('close', () => {
-      clearTimeout(timer);
-      reject(new Error('closed without an answer'));
-    });
-    outgoing.once('error', reject);
-    outgoing.once('response', (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.once('error', reject);
-      response.once('end', () => {
+      onResponseData: (_controller, chunk) => {
+        chunks.push(chunk);
+      },
+      onResponseEnd: () => {
         const text = Buffer.concat(chunks).toString('utf8');
-        if (response.statusCode !== 200) return reject(new Error(`status ${response.statusCode}: ${text}`));
+        if (status !== 200) return reject(new Error(`status ${status}: ${text}`));
         try {
           resolve(JSON.parse(text) as VisitAnswer);
         } catch {
           reject(new Error(`not JSON: ${text.slice(0, 80)}`));
         }
-      });
+      },
+      onResponseError: (_controller, error) => reject(error),
     });
-    outgoing.end(visit.body);
   });
 }
 

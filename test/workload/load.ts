@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { Agent } from 'node:http';
+import type { Pool } from 'undici';
 import { type AppState, readState } from './app-state.ts';
 import { check, type Verdict } from './check.ts';
-import { bodyOf, type Exchange, exchange, nowMs } from './exchange.ts';
+import { bodyOf, type Exchange, exchange, nowMs, openConnections } from './exchange.ts';
 import { type Figures, figuresOf } from './figures.ts';
 import { pace } from './pace.ts';
 
@@ -14,7 +14,7 @@ export interface LoadOptions {
   readonly ratePerS: number;
   /** Each is one user, with up to six connections kept alive, as a browser has. */
   readonly clients: number;
-  /** Of every request, from its first byte sent to its last received. */
+  /** Of every request: see exchange.ts. */
   readonly timeoutMs?: number;
   /** Share of POSTs, 0 to 1. */
   readonly postShare?: number;
@@ -26,15 +26,12 @@ export interface LoadResult {
   readonly verdict: Verdict;
 }
 
-const CONNECTIONS_PER_CLIENT = 6;
-/** Below what Holdfast's front keeps idle connections for, so that the client is the one who closes them. */
-const IDLE_CONNECTION_MS = 3_000;
 const MOST_EXCHANGES = 4_000_000;
 
 /** Users who come at a fixed rate, and a record of all that was said. */
 export class Load {
   readonly #options: Required<Omit<LoadOptions, 'host'>> & Pick<LoadOptions, 'host'>;
-  readonly #agents: Agent[];
+  readonly #pools: Pool[];
   readonly #exchanges: Exchange[] = [];
   readonly #pending = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
@@ -44,10 +41,9 @@ export class Load {
   /** Starts at once. */
   constructor(options: LoadOptions) {
     this.#options = { timeoutMs: 30_000, postShare: 0.3, ...options };
-    this.#agents = Array.from(
-      { length: options.clients },
-      () => new Agent({ keepAlive: true, maxSockets: CONNECTIONS_PER_CLIENT, timeout: IDLE_CONNECTION_MS }),
-    );
+    const { clients, url } = options;
+    const { timeoutMs } = this.#options;
+    this.#pools = Array.from({ length: clients }, () => openConnections({ url, timeoutMs }));
     this.#pacing = pace(options.ratePerS, (n, atMs) => this.#visit(n, atMs), this.#stopping.signal);
   }
 
@@ -87,14 +83,14 @@ export class Load {
     this.#stopping.abort();
     await this.#pacing;
     await Promise.all(this.#pending);
-    for (const agent of this.#agents) agent.destroy();
+    await Promise.all(this.#pools.map((pool) => pool.destroy()));
   }
 
   #visit(n: number, intendedAtMs: number): void {
     if (n >= MOST_EXCHANGES) return;
-    const { url, host, timeoutMs, postShare } = this.#options;
-    const client = n % this.#agents.length;
-    const agent = this.#agents[client] as Agent;
+    const { host, postShare } = this.#options;
+    const client = n % this.#pools.length;
+    const pool = this.#pools[client] as Pool;
     // Spread the POSTs over all users, evenly and the same in each run.
     const posts = Math.floor((n + 1) * postShare) > Math.floor(n * postShare);
     const visit = {
@@ -103,7 +99,7 @@ export class Load {
       intendedAtMs,
       ...(posts ? { body: bodyOf(n) } : {}),
     };
-    const settled = exchange(visit, { url, host, agent, timeoutMs }).then((one) => {
+    const settled = exchange(visit, { pool, host }).then((one) => {
       this.#exchanges.push(one);
       this.#pending.delete(settled);
     });
