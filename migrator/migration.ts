@@ -109,7 +109,9 @@ export class Migration {
     const { order, source, destination, signal } = this.#context;
     const soon = within(signal, Deadlines.cleanupMs);
     if (outcome === Outcome.succeeded) await source.finish(order.id, soon);
-    if (outcome === Outcome.rolledBack) await destination.discard(order.id, soon);
+    if (outcome === Outcome.rolledBack) {
+      await Promise.all([destination.discard(order.id, soon), source.thaw(order.id, soon)]);
+    }
   }
 
   async #carryOut(forward: () => Promise<void>): Promise<Outcome | undefined> {
@@ -119,10 +121,12 @@ export class Migration {
       return this.#goBack(error);
     }
     await this.#release();
-    await this.#step(Step.cleanup, Deadlines.cleanupMs, () => this.cleanUp(Outcome.succeeded)).catch(
-      () => {},
-    );
-    await this.#end(Outcome.succeeded);
+    try {
+      await this.#step(Step.cleanup, Deadlines.cleanupMs, () => this.cleanUp(Outcome.succeeded));
+    } catch {
+      this.#clean = false;
+    }
+    return this.#end(Outcome.succeeded);
   }
 
   async #preflight(): Promise<void> {

@@ -32,7 +32,7 @@ export function wayBack(begun: ReadonlySet<Step>, context: MigrationContext): Un
     { step: Step.restore, ifItFails: IfItFails.stop, make: () => fence(context) },
     { step: Step.freeze, ifItFails: IfItFails.goOn, make: () => thaw(context) },
     { step: Step.hold, ifItFails: IfItFails.goOn, make: () => reopen(context) },
-    { step: Step.prepare, ifItFails: IfItFails.later, make: () => discard(context) },
+    { step: Step.prepare, ifItFails: IfItFails.later, make: () => unprepare(context) },
   ];
   return undos.filter((undo) => begun.has(undo.step));
 }
@@ -67,6 +67,8 @@ async function reopen({ order, gate, placements }: MigrationContext): Promise<Re
   return gate.release(order.app, placements.targetAt(order.app, order.from));
 }
 
-async function discard({ order, destination, signal }: MigrationContext): Promise<undefined> {
-  await destination.discard(order.id, AbortSignal.any([signal, AbortSignal.timeout(Deadlines.undoMs)]));
+/** A source that was never frozen still has its link and its workspace. */
+async function unprepare({ order, source, destination, signal }: MigrationContext): Promise<undefined> {
+  const soon = AbortSignal.any([signal, AbortSignal.timeout(Deadlines.undoMs)]);
+  await Promise.all([destination.discard(order.id, soon), source.thaw(order.id, soon)]);
 }

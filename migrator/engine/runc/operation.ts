@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HoldfastError } from '../../errors.ts';
 import { processStart } from './processes.ts';
@@ -13,6 +14,8 @@ interface Operation {
   readonly pid: number;
   /** See `processStart`: a pid alone may by now be somebody else's. */
   readonly start: number;
+  /** Where runc and CRIU write their logs. */
+  readonly logDir: string;
 }
 
 export interface OperationResult {
@@ -30,6 +33,7 @@ export const OnAbort = {
 export type OnAbort = (typeof OnAbort)[keyof typeof OnAbort];
 
 const POLL_MS = 5;
+const RECORD_BYTES = 128;
 
 /**
  * Run runc to its end, on record in `recordFile`. @throws `DEADLINE` when `signal` fires first, `PROGRAM_MISSING`
@@ -40,13 +44,15 @@ export async function runOnRecord(
 ): Promise<OperationResult> {
   const { recordFile, logFile, signal } = options;
   if (signal.aborted) throw deadline(args, signal);
+  const entry = reserve(recordFile);
   const child = spawn('runc', ['--log', logFile, ...args], {
     stdio: 'ignore',
     detached: true,
     cwd: options.cwd,
   });
   // Before anything else can happen: a dump that nobody knows of could be thawed into.
-  if (child.pid !== undefined) record(recordFile, { pid: child.pid, start: processStart(child.pid) });
+  if (child.pid !== undefined) entry.fill({ pid: child.pid, start: processStart(child.pid) });
+  else entry.drop();
   const ended = new Promise<number>((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code) => resolve(code ?? 128));
@@ -93,21 +99,60 @@ export async function awaitOperation(recordFile: string, signal: AbortSignal): P
   }
 }
 
-/** Kill what is under way, if anything is, and wait for its end. */
-export async function killOperation(recordFile: string, signal: AbortSignal): Promise<void> {
+/** Kill what is under way, if anything is, and wait for its end. Settles with where its logs are, if they are known. */
+export async function killOperation(recordFile: string, signal: AbortSignal): Promise<string | undefined> {
+  const logDir = onRecord(recordFile)?.logDir;
   killGroup(underWay(recordFile)?.pid);
   await awaitOperation(recordFile, signal);
+  return logDir;
 }
 
-function record(file: string, operation: Operation): void {
-  writeFileSync(`${file}.new`, JSON.stringify(operation));
-  renameSync(`${file}.new`, file);
+interface Entry {
+  fill(operation: Operation): void;
+  drop(): void;
+}
+
+/** Take the room for a record before runc is started: a full disk must not keep a dump off the record. */
+function reserve(file: string): Entry {
+  const fresh = `${file}.new`;
+  const drop = () => rmSync(fresh, { force: true });
+  let fd: number | undefined;
+  try {
+    fd = openSync(fresh, 'w', 0o600);
+    writeSync(fd, ' '.repeat(RECORD_BYTES), 0);
+  } catch (cause) {
+    if (fd !== undefined) closeSync(fd);
+    drop();
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOSPC') throw cause;
+    throw new HoldfastError('IMAGES_DISK_FULL', `there is no room left for ${file}`, {
+      retryable: true,
+      mend: "make room on the file system of the images (the agent's run directory) and try again",
+      cause,
+    });
+  }
+  const open = fd;
+  return {
+    fill(operation) {
+      writeSync(open, JSON.stringify(operation).padEnd(RECORD_BYTES), 0);
+      closeSync(open);
+      renameSync(fresh, file);
+    },
+    drop() {
+      closeSync(open);
+      drop();
+    },
+  };
 }
 
 function underWay(file: string): Operation | undefined {
+  const operation = onRecord(file);
+  const alive = operation !== undefined && operation.start !== 0;
+  return alive && processStart(operation.pid) === operation.start ? operation : undefined;
+}
+
+function onRecord(file: string): Operation | undefined {
   try {
-    const operation = JSON.parse(readFileSync(file, 'utf8')) as Operation;
-    return processStart(operation.pid) === operation.start && operation.start !== 0 ? operation : undefined;
+    return JSON.parse(readFileSync(file, 'utf8')) as Operation;
   } catch {
     return undefined;
   }
