@@ -84,7 +84,10 @@ async function compose(config: GatewayConfig, log: Logger, opened: Opened): Prom
 async function open(config: GatewayConfig, composed: Composed, opened: Opened): Promise<Gateway> {
   const { gates, placements, migrations, metrics, log } = composed;
   const letGo = holdUntilAsked(containersOf(config).keys(), gates, placements, migrations.undecidedApps());
-  const ready = placements.survey().then(letGo);
+  const ready = placements.survey().then(() => {
+    // Not awaited: it settles with the first request answered, and an app may be slow to connect to.
+    letGo().catch((error: unknown) => log.error({ err: error }, 'the first hold could not be ended'));
+  });
   ready.catch(() => {}); // Awaited below; the failure of a listen may come first.
   const draining = new AbortController();
   const stopping = new AbortController();

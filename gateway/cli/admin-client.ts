@@ -3,6 +3,8 @@ import type { MigrationEvent } from '../../migrator/events.ts';
 import { Refusal } from './failure.ts';
 import { readServerSentEvents } from './server-sent-events.ts';
 
+/** The gateway sends at least a comment every 15 s: one that is silent for longer is gone. */
+const SILENCE_DEADLINE_MS = 45_000;
 /** Longer than starting an app may take, which is the longest the admin API takes over anything. */
 const ANSWER_DEADLINE_MS = 70_000;
 
@@ -44,17 +46,21 @@ export class AdminClient {
    *
    * @throws as `get`, also when the stream is cut
    */
-  async *events(migrationId: string, after: number, signal: AbortSignal): AsyncGenerator<NumberedEvent> {
+  async *events(migrationId: string, after: number): AsyncGenerator<NumberedEvent> {
     const path = `/v1/migrations/${encodeURIComponent(migrationId)}/events`;
     const headers: Record<string, string> = after === 0 ? {} : { 'last-event-id': String(after) };
-    const response = await this.#fetch(path, { headers }, signal);
-    if (!response.ok || response.body === null) await this.#json(response);
+    const silence = new AbortController();
+    const timer = setTimeout(() => silence.abort(), SILENCE_DEADLINE_MS);
     try {
-      for await (const { id, data } of readServerSentEvents(response.body ?? [])) {
+      const response = await this.#fetch(path, { headers }, silence.signal);
+      if (!response.ok) await this.#json(response);
+      for await (const { id, data } of readServerSentEvents(heard(response.body, timer))) {
         yield { id: Number(id), event: JSON.parse(data) as MigrationEvent };
       }
     } catch (cause) {
-      throw this.#unreachable(cause);
+      throw cause instanceof HoldfastError ? cause : this.#unreachable(cause);
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -101,5 +107,15 @@ export class AdminClient {
         cause,
       },
     );
+  }
+}
+
+async function* heard(
+  bytes: AsyncIterable<Uint8Array> | null,
+  timer: NodeJS.Timeout,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of bytes ?? []) {
+    timer.refresh();
+    yield chunk;
   }
 }
