@@ -20,7 +20,9 @@ function linkOf(rateBpms: number): LinkMeter {
 
 function choiceOn(meter: LinkMeter): EncodingChoice {
   const choice = new EncodingChoice({ codec, meter });
-  for (let i = 0; i < 20; i++) choice.encoded({ sizeBytes: CHUNK, encodedBytes: CHUNK / 2, durationMs: 2 });
+  for (let i = 0; i < 20; i++) {
+    if (choice.choose(CHUNK)) choice.encoded({ sizeBytes: CHUNK, encodedBytes: CHUNK / 2, durationMs: 2 });
+  }
   return choice;
 }
 
@@ -29,12 +31,22 @@ t.test('over a link slower than the codec chunks are encoded', async (t) => {
   t.equal(choiceOn(linkOf(100_000)).choose(CHUNK), codec, '800 Mbit/s');
 });
 
-t.test('over an idle link faster than the codec they are not, until it is busy', async (t) => {
-  const meter = linkOf(2_000_000);
-  const choice = choiceOn(meter);
+t.test(
+  'over a link faster than the codec they are not, and over one nearly so only while it is busy',
+  async (t) => {
+    t.equal(choiceOn(linkOf(2_000_000)).choose(CHUNK), undefined);
+    const meter = linkOf(200_000);
+    const choice = choiceOn(meter);
+    t.equal(choice.choose(CHUNK), undefined);
+    meter.handed(16 * CHUNK);
+    t.equal(choice.choose(CHUNK), codec, 'while the link is busy, encoding is free');
+  },
+);
+
+t.test('the first chunk goes as it is, to see what the link can do', async (t) => {
+  const choice = new EncodingChoice({ codec, meter: linkOf(12_500) });
   t.equal(choice.choose(CHUNK), undefined);
-  meter.handed(16 * CHUNK);
-  t.equal(choice.choose(CHUNK), codec, 'while it is busy, encoding is free');
+  t.equal(choice.choose(CHUNK), codec);
 });
 
 t.test('what does not shrink is tried at growing intervals', async (t) => {
