@@ -138,10 +138,9 @@ export class AppGate {
     const { signal, drainTimeoutMs: timeoutMs } = options;
     const upstream = this.#upstream;
     if (this.#state === GateState.draining || this.#state === GateState.held) {
-      throw new HoldfastError('GATE_BUSY', `the gate of ${this.#app} is ${this.#state} already`, {
-        mend: 'wait for the migration that holds it',
-        retryable: true,
-      });
+      const message = `the gate of ${this.#app} is ${this.#state} already`;
+      const mend = 'wait for the migration that holds it';
+      throw new HoldfastError('GATE_BUSY', message, { mend, retryable: true });
     }
     if (!upstream) {
       throw new HoldfastError('NO_TARGET', `it is not known where ${this.#app} runs`, {
@@ -177,9 +176,8 @@ export class AppGate {
   async release(target: Target): Promise<ReleaseReport> {
     const drain = this.#drain;
     if (this.#state === GateState.releasing && target.url !== this.#target?.url) {
-      throw new HoldfastError('GATE_BUSY', `the gate of ${this.#app} is being released elsewhere`, {
-        retryable: true,
-      });
+      const message = `the gate of ${this.#app} is being released elsewhere`;
+      throw new HoldfastError('GATE_BUSY', message, { retryable: true });
     }
     if (this.#state === GateState.open || this.#state === GateState.releasing) {
       this.setTarget(target);

@@ -57,6 +57,9 @@ export class Upstream {
         if (spare.taker) {
           if (error) spare.taker(error, null);
           else spare.taker(null, socket);
+        } else if (this.#closed) {
+          // On its way when the others were closed. One that has a taker lives on: its request is in flight.
+          socket?.destroy();
         } else if (error) {
           spare.failed = true;
         } else {
@@ -114,8 +117,6 @@ export class Upstream {
         return;
       }
       this.#sockets.add(socket);
-      // A spare still on its way when the rest was closed; undici drops its own late ones itself.
-      if (this.#closed) socket.destroy();
       // A spare has nobody else to listen, and an unheard error would end the process. 'close' follows and tells.
       socket.on('error', () => {});
       socket.once('close', () => {

@@ -44,7 +44,8 @@ export abstract class Visit {
   abstract readonly replicaMayAnswer: boolean;
   /**
    * An upper bound of the memory the request pins while it waits unread: its head, and of its body what node reads
-   * before back-pressure stops it, which is the stream's high-water mark and one socket read.
+   * before back-pressure stops it, which is the stream's high-water mark and one socket read. (Such a stopped upload
+   * is the one request whose client can leave unnoticed: nobody reads its socket until the release or `maxHoldMs`.)
    */
   abstract pinnedBytes(): number;
   /** The request waits in the queue from now on. */

@@ -97,7 +97,11 @@ export async function startFront(t: Scope, options: FrontOptions = {}): Promise<
 }
 
 /** A proxy whose app is already known to run at `app`. */
-export async function startFrontFor(t: Scope, app: App, options: FrontOptions = {}): Promise<Front> {
+export async function startFrontFor(
+  t: Scope,
+  app: { readonly url: string },
+  options: FrontOptions = {},
+): Promise<Front> {
   const front = await startFront(t, options);
   front.gates.setTarget('app', { host: TARGET_HOST, url: app.url });
   return front;
