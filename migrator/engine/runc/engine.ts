@@ -14,7 +14,7 @@ import { waitHealthy } from './health.ts';
 import { awaitOperation, OnAbort, runOnRecord } from './operation.ts';
 import { type RuncPaths, runcPaths } from './paths.ts';
 import { processStart } from './processes.ts';
-import { removeContainer, removeScratch } from './remove.ts';
+import { RESTORE_LOG, removeContainer, removeScratch } from './remove.ts';
 import { type RuncState, readState } from './state.ts';
 
 export interface RuncEngineOptions {
@@ -45,7 +45,9 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
     configOf(name);
     const state = await stateOf(name);
     if (state.initPid !== 0) return state;
-    throw new HoldfastError('CONTAINER_NOT_RUNNING', `${name} is ${state.state} here`);
+    throw new HoldfastError('CONTAINER_NOT_RUNNING', `${name} is ${state.state} here`, {
+      mend: 'start it, or look for it on another host',
+    });
   };
   const waitUntilHealthy = async (name: string, signal: AbortSignal) => {
     const { initPid } = await alive(name);
@@ -155,7 +157,7 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
       const container = configOf(name);
       await clearWay(paths, name, signal, { keepBundle: true });
       const bundleDir = await makeBundle(paths, name, container);
-      const logFile = join(workspace.workDir, 'restore.log');
+      const logFile = join(workspace.workDir, RESTORE_LOG);
       const runaway = watchRunaway(logFile);
       try {
         const args = ['restore', '--detach', ...CGROUPS_BY_RUNC, ...imageArgs(workspace), name];

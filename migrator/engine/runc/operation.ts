@@ -33,7 +33,7 @@ export const OnAbort = {
 export type OnAbort = (typeof OnAbort)[keyof typeof OnAbort];
 
 const POLL_MS = 5;
-const RECORD_BYTES = 128;
+const RECORD_BYTES = 1024;
 
 /**
  * Run runc to its end, on record in `recordFile`. @throws `DEADLINE` when `signal` fires first, `PROGRAM_MISSING`
@@ -51,8 +51,8 @@ export async function runOnRecord(
     cwd: options.cwd,
   });
   // Before anything else can happen: a dump that nobody knows of could be thawed into.
-  if (child.pid !== undefined) entry.fill({ pid: child.pid, start: processStart(child.pid) });
-  else entry.drop();
+  if (child.pid === undefined) entry.drop();
+  else entry.fill({ pid: child.pid, start: processStart(child.pid), logDir: dirname(logFile) });
   const ended = new Promise<number>((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code) => resolve(code ?? 128));

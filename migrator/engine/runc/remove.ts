@@ -7,6 +7,9 @@ import { killOperation } from './operation.ts';
 import type { RuncPaths } from './paths.ts';
 import { readState } from './state.ts';
 
+/** CRIU's own name for it. */
+export const RESTORE_LOG = 'restore.log';
+
 /**
  * Kill a container in whatever condition it is, running, frozen, half made or half restored, and leave nothing of it:
  * no process, no cgroup, no mount, no record.
@@ -17,7 +20,7 @@ export async function removeContainer(paths: RuncPaths, name: string, signal: Ab
   // First the container, so that a dump under way has nothing left to harm; then the operation; then whatever a
   // restore under way had brought to life in between.
   await cgroup.kill(signal);
-  await killOperation(paths.operationFile(name), signal);
+  const logDir = await killOperation(paths.operationFile(name), signal);
   await cgroup.kill(signal);
   if (state !== ContainerState.absent) {
     // It fails on a half-written record. What it would have removed is removed below.
@@ -26,6 +29,7 @@ export async function removeContainer(paths: RuncPaths, name: string, signal: Ab
   await unmountBelow([stateDir, paths.bundleDir(name)], signal);
   await rm(stateDir, { recursive: true, force: true });
   await cgroup.remove();
+  if (logDir !== undefined) await removeScratch(join(logDir, RESTORE_LOG));
   await rm(paths.bundleDir(name), { recursive: true, force: true });
 }
 

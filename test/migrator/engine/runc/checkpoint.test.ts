@@ -234,4 +234,20 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     await assertNothingLeft(t, successor, 'app');
     await successor.kill();
   });
+
+  await t.test('the next agent removes what its predecessor was restoring', async (t) => {
+    // The images of an earlier test: the app they hold runs nowhere any more.
+    const target = await b.workspace('connected');
+    const restored = codeOf(b.call('restore', 'app', target));
+    await b.sh('while ! pgrep -x criu >/dev/null; do :; done; sleep 0.02');
+    const successor = await b.succeed();
+    t.equal(await restored, 'AGENT_GONE');
+    await successor.call('remove', 'app');
+    await assertNothingLeft(t, successor, 'app');
+    await successor.call('restore', 'app', target);
+    await successor.call('healthy', 'app');
+    await successor.call('remove', 'app');
+    await assertNothingLeft(t, successor, 'app');
+    await successor.kill();
+  });
 });
