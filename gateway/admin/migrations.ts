@@ -86,6 +86,7 @@ export function migrationRoutes(server: FastifyInstance, context: AdminContext):
       return reply
         .header('content-type', 'text/event-stream')
         .header('cache-control', 'no-store')
+        .header('connection', 'close') // A stream that ends because the gateway stops must not keep it waiting.
         .send(Readable.from(encodeEvents(events, after)));
     },
   );

@@ -11,6 +11,8 @@ import { statusRoutes } from './status.ts';
 
 const BODY_LIMIT_BYTES = 65_536;
 const REQUEST_TIMEOUT_MS = 10_000;
+/** Short: a gateway that stops waits for connections that have gone idle since it began to. */
+const KEEP_ALIVE_MS = 2_000;
 
 /** The admin API, not yet listening. */
 export async function createAdmin(context: AdminContext, options: GuardOptions): Promise<FastifyInstance> {
@@ -19,6 +21,7 @@ export async function createAdmin(context: AdminContext, options: GuardOptions):
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: 'idle',
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
   });
