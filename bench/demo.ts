@@ -129,11 +129,13 @@ function tellStep(event: MigrationEvent, say: Say): void {
 }
 
 async function keep(system: System, signal: AbortSignal, say: Say): Promise<void> {
+  const [here] = await system.instances();
+  const there = [...system.lab.hosts.keys()].find((host) => host !== here?.host);
   say('\nEverything stays up until Ctrl-C. In another terminal, in this directory:\n');
   say(`  curl ${system.url}/state`);
   say(`  curl -H 'cookie: session=me' -H 'x-load-id: 1' ${system.url}/visit`);
   say(`  npx tsx gateway/main.ts apps --admin ${system.admin.url}`);
-  say(`  npx tsx gateway/main.ts migrate ${APP} --to b --admin ${system.admin.url}`);
+  say(`  npx tsx gateway/main.ts migrate ${APP} --to ${there} --admin ${system.admin.url}`);
   say(`  npm run lab -- exec --name ${system.lab.name} a -- ps ax`);
   say(`  tail -f ${system.dir}/*.log`);
   if (!signal.aborted) await once(signal, 'abort');

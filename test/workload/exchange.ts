@@ -134,6 +134,7 @@ function send(visit: Visit, options: VisitOptions): Promise<VisitAnswer> {
 
 function reasonOf(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'UND_ERR_SOCKET') return `closed without an answer: ${message}`;
   return (code === undefined ? message : `${code}: ${message}`).slice(0, 200);
 }
 

@@ -93,7 +93,7 @@ t.test('errors are kept with their reason', async (t) => {
     const reasons = new Set(
       load.exchanges.map((one) => (one.outcome === 'failed' ? `${one.method} ${one.reason}` : 'answered')),
     );
-    t.same([...reasons].sort(), ['GET UND_ERR_SOCKET: other side closed', 'POST status 503: full']);
+    t.same([...reasons].sort(), ['GET closed without an answer: other side closed', 'POST status 503: full']);
   } finally {
     await load.stop();
     server.closeAllConnections();
