@@ -47,8 +47,13 @@ export function demoReport(moves: readonly Move[], load: LoadReport): DemoReport
 }
 
 function times(figures: MoveFigures) {
-  const { frozenMs = null, holdMs = null, totalMs = null, bytesSent = null } = figures;
-  return { frozenMs, holdMs, totalMs, bytesSent };
+  const ms = (value: number | undefined) => (value === undefined ? null : Math.round(value * 100) / 100);
+  return {
+    frozenMs: ms(figures.frozenMs),
+    holdMs: ms(figures.holdMs),
+    totalMs: ms(figures.totalMs),
+    bytesSent: figures.bytesSent ?? null,
+  };
 }
 
 export function demoTable(moves: readonly Move[], report: DemoReport): string {
