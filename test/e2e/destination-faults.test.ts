@@ -1,0 +1,97 @@
+import { Step } from '../../migrator/events.ts';
+import { unwrapCriu, wrapCriu } from './criu-wrapper.ts';
+import { type Fault, surviveAll } from './faults.ts';
+import type { Scene } from './scene.ts';
+
+/** A directory the app mounts, on both hosts. */
+const EXTRA = '/srv/extra';
+const unwrap = (scene: Scene) => unwrapCriu(scene, scene.there);
+const fast = (scene: Scene) => scene.fast(scene.there);
+const slow = (scene: Scene) => scene.slow(scene.there);
+
+const faults: Fault[] = [
+  {
+    name: 'a directory it mounts vanishes before the restore',
+    strike: {
+      at: Step.hold,
+      make: async (scene) => void (await scene.sh(scene.there, `rmdir ${EXTRA}`)),
+    },
+    mend: async (scene) => void (await scene.sh(scene.there, `mkdir ${EXTRA}`)),
+  },
+  {
+    name: 'CRIU can no longer be run at the destination',
+    strike: {
+      at: Step.hold,
+      make: async (scene) => void (await scene.sh(scene.there, 'chmod 0 /usr/sbin/criu')),
+    },
+    mend: async (scene) => void (await scene.sh(scene.there, 'chmod 755 /usr/sbin/criu')),
+    code: /^RESTORE_FAILED$/,
+  },
+  {
+    name: 'the page images are cut short before the restore',
+    strike: {
+      at: Step.hold,
+      make: (scene) =>
+        wrapCriu(
+          scene,
+          scene.there,
+          'for f in /run/holdfast/images/*/pages-*.img; do truncate -s 1M $f; done',
+        ),
+    },
+    mend: unwrap,
+    code: /^RESTORE_FAILED$/,
+  },
+  {
+    name: 'the agent of the destination is killed during the transfer',
+    before: slow,
+    strike: {
+      at: Step.send,
+      make: async (scene, { id }) => {
+        await scene.imagesOn(scene.there, id);
+        await scene.system.agent(scene.there).kill();
+      },
+    },
+    mend: fast,
+    code: /^LINK_BROKEN$/,
+  },
+  {
+    name: 'the link of the destination is cut during the transfer',
+    before: slow,
+    strike: {
+      at: Step.send,
+      make: async (scene, { id }) => {
+        await scene.imagesOn(scene.there, id);
+        await scene.lab.cutLink(scene.there);
+      },
+    },
+    mend: async (scene) => {
+      await scene.lab.mendLink(scene.there);
+      await scene.fast(scene.there);
+    },
+    code: /^LINK_STALLED$/,
+  },
+  {
+    name: 'the agent of the destination is killed during the restore',
+    before: (scene) =>
+      wrapCriu(scene, scene.there, 'case "$1" in swrk) touch /run/restoring; sleep 30;; esac'),
+    strike: {
+      at: Step.restore,
+      make: async (scene) => {
+        await scene.sh(scene.there, 'until [ -e /run/restoring ]; do sleep 0.01; done; rm /run/restoring');
+        await scene.system.agent(scene.there).kill();
+      },
+    },
+    mend: unwrap,
+  },
+];
+
+await surviveAll(faults, {
+  app: { memoryMib: 16 },
+  agent: (settings) => {
+    for (const container of Object.values(settings.containers)) {
+      const mounts = container.mounts as object[];
+      container.mounts = [...mounts, { source: EXTRA, destination: '/mnt', readOnly: true }];
+    }
+  },
+  prepareHost: `mkdir -p ${EXTRA}`,
+});

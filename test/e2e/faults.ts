@@ -1,0 +1,98 @@
+import t, { type Test } from 'tap';
+import { Outcome, type Step } from '../../migrator/events.ts';
+import { whyNoLab } from '../lab/needs-lab.ts';
+import { nowMs } from '../workload/exchange.ts';
+import type { Window } from '../workload/report.ts';
+import { begins, Scene, type SceneOptions, type UnderWay } from './scene.ts';
+
+export interface Fault {
+  /** Goes on from "the app is whole although ". */
+  readonly name: string;
+  /** Before the order. */
+  readonly before?: (scene: Scene) => Promise<void>;
+  /** Struck when this step begins. Without it `before` is all there is. */
+  readonly strike?: {
+    readonly at: Step;
+    readonly make: (scene: Scene, underWay: UnderWay) => Promise<void>;
+  };
+  /** Make good again what was broken, once the app was seen to go on. */
+  readonly mend?: (scene: Scene) => Promise<void>;
+  readonly outcome?: Outcome;
+  /** What the migration's error must be. */
+  readonly code?: RegExp;
+  /** The gateway dies: what it had in its hands is not counted, but the reason must be that its connections broke. */
+  readonly gatewayDies?: boolean;
+}
+
+const FLOWING_TIMEOUT_MS = 20_000;
+const BROKEN = /^(ECONNRESET|ECONNREFUSED|EPIPE|closed without)/;
+
+/**
+ * One system for all of `faults`, under load from the first to the last. After each of them one instance runs, whole,
+ * nothing is left over, and the app can be moved.
+ */
+export async function surviveAll(faults: readonly Fault[], options: SceneOptions): Promise<void> {
+  const skip = await whyNoLab();
+  await t.test('moves that fail', { skip, timeout: 170_000 }, async (t) => {
+    const scene = await Scene.open(options);
+    try {
+      const windows: (Window & { gatewayDies: boolean })[] = [];
+      for (const fault of faults) {
+        const fromMs = nowMs();
+        await t.test(`the app is whole although ${fault.name}`, { timeout: 60_000 }, (t) =>
+          survive(t, scene, fault),
+        );
+        if (!t.passing()) return; // What comes after a fault that was not survived says nothing.
+        windows.push({ fromMs, toMs: nowMs(), gatewayDies: fault.gatewayDies === true });
+      }
+      await t.test('users noticed nothing', async (t) => {
+        const report = await scene.finish(windows);
+        windows.forEach(({ gatewayDies }, index) => {
+          const window = report.windows[index];
+          if (!gatewayDies) t.equal(window?.failed, 0, `although ${faults[index]?.name}`);
+          else t.comment(`${window?.failed} requests broke off with the gateway: ${faults[index]?.name}`);
+        });
+        const broken = Object.keys(report.reasons).filter((reason) => !BROKEN.test(reason));
+        t.same(broken, [], 'nobody was turned away');
+        t.match(
+          report.total,
+          { lost: 0, duplicated: 0, corrupted: 0, chain: 'unbroken' },
+          report.faults.join('\n') || 'all was carried out once, in one chain',
+        );
+      });
+    } finally {
+      if (!t.passing()) t.comment(scene.system.logs(60));
+      await scene.close();
+    }
+  });
+}
+
+async function survive(t: Test, scene: Scene, fault: Fault): Promise<void> {
+  const { outcome = Outcome.rolledBack, code } = fault;
+  const { here, there } = scene;
+  await fault.before?.(scene);
+  let struck = fault.strike === undefined;
+  const ended = await scene.move(async (event, underWay) => {
+    if (struck || fault.strike === undefined || !begins(event, fault.strike.at)) return;
+    struck = true;
+    await fault.strike.make(scene, underWay);
+  });
+  t.ok(struck, 'it was struck in time');
+  t.equal(ended.outcome, outcome, ended.error?.message ?? 'no error');
+  if (code !== undefined) t.match(ended.error?.code ?? '', code);
+  await scene.load.flowing(FLOWING_TIMEOUT_MS);
+  await fault.mend?.(scene);
+  const place = outcome === Outcome.succeeded ? there : here;
+  await assertWhole(t, scene, place);
+  const further = await scene.move();
+  t.equal(further.outcome, Outcome.succeeded, further.error?.message ?? 'a further move is made');
+  await scene.load.flowing(FLOWING_TIMEOUT_MS);
+  await assertWhole(t, scene, scene.here);
+}
+
+async function assertWhole(t: Test, scene: Scene, host: string): Promise<void> {
+  t.same(await scene.lasting(), [], 'nothing is left over on either host');
+  const instances = await scene.instances();
+  t.match(instances, [{ host, status: 'running' }], `one instance, and it runs on ${host}`);
+  t.equal(instances.length, 1, 'and no other');
+}

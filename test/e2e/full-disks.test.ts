@@ -1,0 +1,37 @@
+import { Step } from '../../migrator/events.ts';
+import { type Fault, surviveAll } from './faults.ts';
+import type { Scene } from './scene.ts';
+
+const IMAGES_MIB = 128;
+const FILLER = '/run/holdfast/filler';
+
+/** Leave so much room where the images go. */
+const fill = async (scene: Scene, host: string, leaveBytes: number): Promise<void> => {
+  await scene.sh(
+    host,
+    `free=$(($(stat -f -c '%a * %S' /run/holdfast))); fallocate -l $((free - ${leaveBytes})) ${FILLER}`,
+  );
+};
+
+const empty = (scene: Scene) =>
+  Promise.all([...scene.lab.hosts.keys()].map((host) => scene.sh(host, `rm -f ${FILLER}`))).then(() => {});
+
+const faults: Fault[] = [4 << 20, 0].flatMap((leaveBytes) => {
+  const little = leaveBytes > 0 ? 'too little room' : 'no room at all';
+  return [
+    {
+      name: `there is ${little} for the images at the destination`,
+      strike: { at: Step.hold, make: (scene) => fill(scene, scene.there, leaveBytes) },
+      mend: empty,
+      code: /^IMAGES_DISK_FULL$/,
+    },
+    {
+      name: `there is ${little} for the dump at the source`,
+      before: (scene) => fill(scene, scene.here, leaveBytes),
+      mend: empty,
+      code: /^IMAGES_DISK_FULL$/,
+    },
+  ] satisfies Fault[];
+});
+
+await surviveAll(faults, { app: { memoryMib: 16 }, imagesMib: IMAGES_MIB });
