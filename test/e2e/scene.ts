@@ -12,6 +12,8 @@ import type { LoadReport, Window } from '../workload/report.ts';
 
 export interface SceneOptions extends Omit<SystemOptions, 'lab'> {
   readonly ratePerS?: number;
+  /** Share of POSTs, 0 to 1. */
+  readonly postShare?: number;
   /** How much the file system of the images holds on each host; the machine's own limit when not given. */
   readonly imagesMib?: number;
   /** A script run on each host before anything is started. */
@@ -21,6 +23,7 @@ export interface SceneOptions extends Omit<SystemOptions, 'lab'> {
 const CALL_TIMEOUT_MS = 10_000;
 const EVENTUALLY_MS = 20_000;
 const POLL_MS = 10;
+
 /** The migration under way: its id, and every event until now. */
 export interface UnderWay {
   readonly id: string;
@@ -43,7 +46,7 @@ export class Scene {
   }
 
   static async open(options: SceneOptions = {}): Promise<Scene> {
-    const { ratePerS = 120, imagesMib, prepareHost, ...rest } = options;
+    const { ratePerS = 120, postShare = 0.3, imagesMib, prepareHost, ...rest } = options;
     const lab = await createLab();
     let system: System | undefined;
     try {
@@ -54,7 +57,7 @@ export class Scene {
       }
       if (prepareHost !== undefined) for (const host of lab.hosts.values()) await sh(host, prepareHost);
       system = await startSystem({ ...rest, lab });
-      const load = await RemoteLoad.start({ url: system.url, ratePerS, clients: 24 });
+      const load = await RemoteLoad.start({ url: system.url, ratePerS, postShare, clients: 24 });
       return new Scene(lab, system, load, first);
     } catch (error) {
       await system?.stop();
