@@ -3,6 +3,7 @@ import { Deadlines, FOR_AS_LONG_AS_IT_TAKES, insist } from './deadlines.ts';
 import { type ErrorBody, HoldfastError, toErrorBody } from './errors.ts';
 import { type Figures, type MigrationEvent, Outcome, Step } from './events.ts';
 import type { Gate } from './gate.ts';
+import { holdBudgetMs, leaseMs } from './hold-budget.ts';
 import type { Placements } from './placements.ts';
 import { preflight } from './preflight.ts';
 import { IfItFails, wayBack } from './undo.ts';
@@ -40,9 +41,6 @@ export interface MigrationContext {
   readonly signal: AbortSignal;
 }
 
-/** Kept back from the hold's budget, so that the way back is made while the held requests still wait. */
-const ROLLBACK_RESERVE = 0.25;
-
 /**
  * Move one app, as a saga: every step is journaled before it is made, and every step made can be undone until the
  * destination has committed. The commit is one durable write of the destination's agent: before it the instance there
@@ -53,6 +51,8 @@ export class Migration {
   readonly #orderedAt = performance.now();
   readonly #begun: Set<Step>;
   #clean = true;
+  /** By then the lease of what is at the destination has run out. Unknown after a crash, until it is asked for. */
+  #leaseEndsAt: number | undefined;
   #frozenAt: number | undefined;
   #figures: Omit<Figures, 'totalMs'> = {};
   #totalMs: number | undefined;
@@ -143,7 +143,7 @@ export class Migration {
     const { order, source, destination, limits } = this.#context;
     await this.#step(Step.prepare, Deadlines.prepareMs, async (signal) => {
       const { container } = order;
-      await destination.prepare(order.id, { container, leaseMs: limits.maxHoldMs }, signal);
+      await destination.prepare(order.id, { container, leaseMs: leaseMs(limits) }, signal);
       await source.connect(order.id, { container, to: destination.url }, signal);
     });
   }
@@ -151,7 +151,8 @@ export class Migration {
   /** @returns fires when the hold has lasted so long that there is just time for the way back */
   async #hold(): Promise<AbortSignal> {
     const { order, gate, limits, signal } = this.#context;
-    const budget = AbortSignal.timeout(limits.maxHoldMs * (1 - ROLLBACK_RESERVE));
+    this.#leaseEndsAt = performance.now() + leaseMs(limits);
+    const budget = AbortSignal.timeout(holdBudgetMs(limits));
     const { drainTimeoutMs } = limits;
     try {
       await this.#step(
@@ -229,9 +230,10 @@ export class Migration {
   }
 
   async #goBack(error: unknown): Promise<Outcome | undefined> {
-    const { emit, signal } = this.#context;
+    const { emit, limits, signal } = this.#context;
+    const leaseEndsAt = this.#leaseEndsAt ?? performance.now() + leaseMs(limits);
     let failure: unknown;
-    for (const undo of wayBack(this.#begun, this.#context)) {
+    for (const undo of wayBack(this.#begun, this.#context, leaseEndsAt)) {
       await emit({ type: 'undo-started', step: undo.step });
       try {
         const report = await undo.make();
@@ -267,12 +269,8 @@ export class Migration {
       const withDeadline = timeoutMs === FOR_AS_LONG_AS_IT_TAKES ? signal : within(signal, timeoutMs);
       const result = await make(withDeadline);
       const durationMs = performance.now() - began;
-      await emit({
-        type: 'step-finished',
-        step,
-        durationMs,
-        ...(detailOf ? { detail: detailOf(result) } : {}),
-      });
+      const detail = detailOf ? { detail: detailOf(result) } : {};
+      await emit({ type: 'step-finished', step, durationMs, ...detail });
       return result;
     } catch (error) {
       const durationMs = performance.now() - began;

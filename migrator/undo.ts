@@ -27,9 +27,9 @@ export interface Undo {
  * The order is what keeps a second copy from running: the instance at the destination is gone before the source thaws,
  * and the source has thawed before the gate opens.
  */
-export function wayBack(begun: ReadonlySet<Step>, context: MigrationContext): Undo[] {
+export function wayBack(begun: ReadonlySet<Step>, context: MigrationContext, leaseEndsAt: number): Undo[] {
   const undos: Undo[] = [
-    { step: Step.restore, ifItFails: IfItFails.stop, make: () => fence(context) },
+    { step: Step.restore, ifItFails: IfItFails.stop, make: () => fence(context, leaseEndsAt) },
     { step: Step.freeze, ifItFails: IfItFails.goOn, make: () => thaw(context) },
     { step: Step.hold, ifItFails: IfItFails.goOn, make: () => reopen(context) },
     { step: Step.prepare, ifItFails: IfItFails.later, make: () => unprepare(context) },
@@ -37,21 +37,30 @@ export function wayBack(begun: ReadonlySet<Step>, context: MigrationContext): Un
   return undos.filter((undo) => begun.has(undo.step));
 }
 
+/** From the end of its lease until an instance is gone for sure. */
+const DESTROYED_MS = 1_000;
+
 /**
  * Make sure that no instance runs at the destination: by its agent's word, or, when that does not answer, by waiting
  * until the lease it was given has run out.
+ *
+ * @param leaseEndsAt by this process's `performance.now()`
  */
-async function fence({ order, destination, limits, signal }: MigrationContext): Promise<undefined> {
-  const leaseEnds = performance.now() + limits.maxHoldMs;
+async function fence(
+  { order, destination, signal }: MigrationContext,
+  leaseEndsAt: number,
+): Promise<undefined> {
+  const goneAt = Math.max(leaseEndsAt, performance.now()) + DESTROYED_MS;
+  const leftMs = goneAt - performance.now();
   try {
     await insist((within) => destination.discard(order.id, within), {
-      attemptMs: Deadlines.undoMs,
-      withinMs: limits.maxHoldMs,
+      attemptMs: Math.min(Deadlines.undoMs, Math.ceil(leftMs)),
+      withinMs: leftMs,
       signal,
     });
   } catch (error) {
     if (!(error instanceof HoldfastError && error.retryable)) throw error;
-    await sleep(Math.max(0, leaseEnds - performance.now()), undefined, { signal });
+    await sleep(Math.max(0, goneAt - performance.now()), undefined, { signal });
   }
 }
 
