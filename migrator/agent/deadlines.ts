@@ -15,5 +15,7 @@ export const Deadlines = {
   sendMs: 300_000,
   restoreMs: 120_000,
   healthMs: 30_000,
+  /** Less than the gateway waits, so that it hears what the app answered last. */
+  healthyMs: 8_000,
   undoMs: 60_000,
 } as const;

@@ -115,7 +115,8 @@ export class DestinationSide {
     const { container } = this.#record(id, 'health', [Phase.restored]);
     await this.#turn(id, container, Deadlines.healthMs, async (signal) => {
       this.#record(id, 'health', [Phase.restored]);
-      await engineOf(this.#host, container).healthy(container, signal);
+      const soon = AbortSignal.any([signal, AbortSignal.timeout(Deadlines.healthyMs)]);
+      await engineOf(this.#host, container).healthy(container, soon);
     });
   }
 

@@ -8,6 +8,9 @@ const EXTRA = '/srv/extra';
 const unwrap = (scene: Scene) => unwrapCriu(scene, scene.there);
 const fast = (scene: Scene) => scene.fast(scene.there);
 const slow = (scene: Scene) => scene.slow(scene.there);
+/** An agent asks its apps after their health on loopback. */
+const loopbackDown = (scene: Scene) => scene.sh(scene.there, 'ip link set lo down').then(() => {});
+const loopbackUp = (scene: Scene) => scene.sh(scene.there, 'ip link set lo up').then(() => {});
 
 const faults: Fault[] = [
   {
@@ -82,6 +85,20 @@ const faults: Fault[] = [
       },
     },
     mend: unwrap,
+  },
+  {
+    name: 'it does not come to health at the destination',
+    strike: { at: Step.hold, make: loopbackDown },
+    mend: loopbackUp,
+    code: /^HEALTH_CHECK_FAILED$/,
+  },
+  {
+    name: 'the agent of the destination is killed during the health check',
+    // Which thereby lasts until then.
+    before: loopbackDown,
+    strike: { at: Step.healthCheck, make: (scene) => scene.system.agent(scene.there).kill() },
+    mend: loopbackUp,
+    code: /^AGENT_UNREACHABLE$/,
   },
 ];
 
