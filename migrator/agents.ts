@@ -1,4 +1,4 @@
-import type { AdmitReply, ExamineReply, SendReply } from './agent/protocol.ts';
+import type { AdmitReply, ExamineReply, PreCopyReply, SendReply } from './agent/protocol.ts';
 import type { Footprint } from './engine/engine.ts';
 
 /**
@@ -13,6 +13,7 @@ export interface Agent {
   admit(id: string, container: string, footprint: Footprint, signal: AbortSignal): Promise<AdmitReply>;
   prepare(id: string, options: { container: string; leaseMs: number }, signal: AbortSignal): Promise<void>;
   connect(id: string, options: { container: string; to: string }, signal: AbortSignal): Promise<void>;
+  preCopy(id: string, signal: AbortSignal): Promise<PreCopyReply>;
   freeze(id: string, signal: AbortSignal): Promise<{ frozenAt: number }>;
   dump(id: string, signal: AbortSignal): Promise<void>;
   send(id: string, signal: AbortSignal): Promise<SendReply>;

@@ -5,6 +5,7 @@ import { HoldfastError } from './errors.ts';
 export const Deadlines = {
   preflightMs: 15_000,
   prepareMs: 30_000,
+  preCopyMs: 600_000,
   freezeMs: 5_000,
   dumpMs: 60_000,
   sendMs: 120_000,

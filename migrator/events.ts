@@ -4,6 +4,7 @@ import type { ErrorBody } from './errors.ts';
 export const Step = {
   preflight: 'preflight',
   prepare: 'prepare',
+  preCopy: 'pre-copy',
   hold: 'hold',
   freeze: 'freeze',
   dump: 'dump',
@@ -15,6 +16,16 @@ export const Step = {
   cleanup: 'cleanup',
 } as const;
 export type Step = (typeof Step)[keyof typeof Step];
+
+/** How memory gets to the destination. */
+export const Strategy = {
+  /** All of it while the app stands still. */
+  stopAndCopy: 'stop-and-copy',
+  /** Ahead, while the app runs; what has changed since follows while it stands still. */
+  preCopy: 'pre-copy',
+} as const;
+export type Strategy = (typeof Strategy)[keyof typeof Strategy];
+export const DEFAULT_STRATEGY: Strategy = Strategy.preCopy;
 
 export const Outcome = {
   /** The app runs at the destination. */
@@ -49,7 +60,12 @@ interface EventBase {
 
 /** One feed: the journal, the API's stream, the log, the metrics and the CLI all listen to these. */
 export type MigrationEvent =
-  | (EventBase & { readonly type: 'started'; readonly from: string; readonly to: string })
+  | (EventBase & {
+      readonly type: 'started';
+      readonly from: string;
+      readonly to: string;
+      readonly strategy: Strategy;
+    })
   | (EventBase & { readonly type: 'step-started'; readonly step: Step })
   | (EventBase & {
       readonly type: 'step-finished';

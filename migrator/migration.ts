@@ -1,7 +1,7 @@
 import type { Agent } from './agents.ts';
 import { Deadlines, FOR_AS_LONG_AS_IT_TAKES, insist } from './deadlines.ts';
 import { type ErrorBody, HoldfastError, toErrorBody } from './errors.ts';
-import { type Figures, type MigrationEvent, Outcome, Step } from './events.ts';
+import { type Figures, type MigrationEvent, Outcome, Step, Strategy } from './events.ts';
 import type { Gate } from './gate.ts';
 import { holdBudgetMs, leaseMs } from './hold-budget.ts';
 import type { Placements } from './placements.ts';
@@ -14,6 +14,7 @@ export interface Order {
   readonly container: string;
   readonly from: string;
   readonly to: string;
+  readonly strategy: Strategy;
 }
 
 export interface HoldLimits {
@@ -75,6 +76,7 @@ export class Migration {
     }
     return this.#carryOut(async () => {
       await this.#prepare();
+      await this.#preCopy();
       const budget = await this.#hold();
       await this.#freeze(budget);
       await this.#transfer(budget);
@@ -146,6 +148,17 @@ export class Migration {
       await destination.prepare(order.id, { container, leaseMs: leaseMs(limits) }, signal);
       await source.connect(order.id, { container, to: destination.url }, signal);
     });
+  }
+
+  async #preCopy(): Promise<void> {
+    const { order, source } = this.#context;
+    if (order.strategy !== Strategy.preCopy) return;
+    await this.#step(
+      Step.preCopy,
+      Deadlines.preCopyMs,
+      (signal) => source.preCopy(order.id, signal),
+      ({ rounds, pageBytes, bytesSent }) => ({ rounds, pageBytes, bytesSent }),
+    );
   }
 
   /** @returns fires when the hold has lasted so long that there is just time for the way back */

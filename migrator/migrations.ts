@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { Agent } from './agents.ts';
 import { Deadlines, FOR_AS_LONG_AS_IT_TAKES, insist } from './deadlines.ts';
 import { HoldfastError } from './errors.ts';
-import { type MigrationEvent, Outcome } from './events.ts';
+import { DEFAULT_STRATEGY, type MigrationEvent, Outcome, type Strategy } from './events.ts';
 import { Feed } from './feed.ts';
 import type { Gate } from './gate.ts';
 import { Journal, type JournalContent, pruneJournals, readJournals } from './journal.ts';
@@ -77,15 +77,15 @@ export class Migrations {
    *
    * @throws HoldfastError `APP_UNKNOWN`, `HOST_UNKNOWN`, `NO_TARGET`, `ALREADY_THERE`, `MIGRATION_UNDER_WAY`
    */
-  async order(request: { app: string; to: string }): Promise<MigrationRecord> {
-    const { app, to } = request;
-    const order = this.#orderFor(app, to);
+  async order(request: { app: string; to: string; strategy?: Strategy }): Promise<MigrationRecord> {
+    const { app, to, strategy = DEFAULT_STRATEGY } = request;
+    const order = { ...this.#orderFor(app, to), strategy };
     this.#underWay.set(app, order.id);
     try {
       const opened = await this.#begin(order);
       if (opened === undefined) throw unknownHost(order.from, this.#options.agents);
       const { migration, journal, emit } = opened;
-      await emit({ type: 'started', from: order.from, to });
+      await emit({ type: 'started', from: order.from, to, strategy });
       void this.#track(order.id, app, journal, migration, () => migration.run());
     } catch (error) {
       this.#underWay.delete(app);
@@ -129,7 +129,7 @@ export class Migrations {
     await this.settled();
   }
 
-  #orderFor(app: string, to: string): Order {
+  #orderFor(app: string, to: string): Omit<Order, 'strategy'> {
     const { apps, agents, placements } = this.#options;
     const known = apps.get(app);
     if (known === undefined) {
@@ -159,9 +159,9 @@ export class Migrations {
   }
 
   /** Open the journal of a migration and put together what it needs; undefined when a host or the app is not known. */
-  async #begin(about: { id: string; app: string; from: string; to: string }) {
+  async #begin(about: Omit<Order, 'container'>) {
     const { agents, apps, gate, placements, journalDir, log } = this.#options;
-    const { id, app, from, to } = about;
+    const { id, app, from, to, strategy } = about;
     const source = agents.get(from);
     const destination = agents.get(to);
     const known = apps.get(app);
@@ -193,7 +193,7 @@ export class Migrations {
       for (const listener of this.#listeners) listener(event);
     };
     const begun = feed.events.filter((event) => event.type === 'step-started').map((event) => event.step);
-    const order: Order = { id, app, container: known.container, from, to };
+    const order: Order = { id, app, container: known.container, from, to, strategy };
     const limits = known.hold;
     const signal = this.#stop.signal;
     const context = { order, source, destination, gate, placements, limits, emit, signal };

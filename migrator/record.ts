@@ -1,5 +1,5 @@
 import type { ErrorBody } from './errors.ts';
-import type { Figures, MigrationEvent, Outcome, Step } from './events.ts';
+import type { Figures, MigrationEvent, Outcome, Step, Strategy } from './events.ts';
 
 /** What is known of one migration: its events, folded. */
 export interface MigrationRecord {
@@ -7,6 +7,7 @@ export interface MigrationRecord {
   readonly app: string;
   readonly from: string;
   readonly to: string;
+  readonly strategy: Strategy;
   readonly state: 'running' | Outcome;
   /** The step under way, while running. */
   readonly step?: Step;
@@ -27,6 +28,7 @@ export function recordOf(events: readonly MigrationEvent[]): MigrationRecord | u
     app: started.app,
     from: started.from,
     to: started.to,
+    strategy: started.strategy,
     state: ended?.outcome ?? 'running',
     ...(ended === undefined && latest !== undefined ? { step: latest.step } : {}),
     startedAt: started.at,

@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { Outcome, Step } from '../../migrator/events.ts';
+import { DEFAULT_STRATEGY, Outcome, Step, Strategy } from '../../migrator/events.ts';
 import { GateState } from '../gate/state.ts';
 
 const oneOf = <T extends string>(values: Record<string, T>, description: string) =>
@@ -21,6 +21,9 @@ export const MigrationOrder = Type.Object(
   {
     app: Type.String({ minLength: 1 }),
     to: Type.String({ minLength: 1, description: 'The host to move it to.' }),
+    strategy: Type.Optional(
+      oneOf(Strategy, `How its memory gets there: ${DEFAULT_STRATEGY} unless it is given.`),
+    ),
   },
   { additionalProperties: false },
 );
@@ -41,6 +44,7 @@ export const MigrationReply = Type.Object(
     app: Type.String(),
     from: Type.String(),
     to: Type.String(),
+    strategy: oneOf(Strategy, 'How its memory gets to the destination.'),
     state: oneOf({ running: 'running', ...Outcome }, 'Running, or how it ended.'),
     step: Type.Optional(oneOf(Step, 'The step under way, while running.')),
     startedAt: Type.String({ format: 'date-time' }),

@@ -1,5 +1,5 @@
-import type { Command } from 'commander';
-import { Outcome } from '../../migrator/events.ts';
+import { type Command, Option } from 'commander';
+import { DEFAULT_STRATEGY, Outcome, Strategy } from '../../migrator/events.ts';
 import type { MigrationRecord } from '../../migrator/record.ts';
 import { type AdminOptions, connect, withAdminOptions } from './admin-options.ts';
 import { Exit } from './failure.ts';
@@ -16,8 +16,13 @@ export function migrateCommand(program: Command): void {
     program
       .command('migrate <app>')
       .description('move an app to another host while it is used, and follow the move to its end')
-      .requiredOption('--to <host>', 'where to move it'),
-  ).action(async (app: string, options: AdminOptions & { to: string }) => {
+      .requiredOption('--to <host>', 'where to move it')
+      .addOption(
+        new Option('--strategy <strategy>', 'how its memory gets there')
+          .choices(Object.values(Strategy))
+          .default(DEFAULT_STRATEGY),
+      ),
+  ).action(async (app: string, options: AdminOptions & { to: string; strategy: Strategy }) => {
     const [{ followMigration }, { Progress }, { printJson }, { fromErrorBody }, { reportFailure }] =
       await Promise.all([
         import('./follow.ts'),
@@ -27,7 +32,11 @@ export function migrateCommand(program: Command): void {
         import('./failure.ts'),
       ]);
     const client = await connect(options);
-    const { id } = await client.post<MigrationRecord>('/v1/migrations', { app, to: options.to });
+    const { id } = await client.post<MigrationRecord>('/v1/migrations', {
+      app,
+      to: options.to,
+      strategy: options.strategy,
+    });
     const progress = new Progress(process.stdout);
     const ended = await followMigration(client, id, options.json ? () => {} : progress.show);
     if (options.json) printJson(await client.get(`/v1/migrations/${id}`));

@@ -35,7 +35,9 @@ export class Progress {
 function describe(event: MigrationEvent): { text: string; underWay: boolean } {
   switch (event.type) {
     case 'started':
-      return done(`moving ${event.app} from ${event.from} to ${event.to} (${event.migrationId})`);
+      return done(
+        `moving ${event.app} from ${event.from} to ${event.to}, ${event.strategy} (${event.migrationId})`,
+      );
     case 'step-started':
       return { text: `  ${event.step} …`, underWay: true };
     case 'step-finished':

@@ -13,6 +13,7 @@ import {
   ExamineReply,
   FreezeReply,
   Nothing,
+  PreCopyReply,
   RestoreReply,
   SendReply,
 } from './protocol.ts';
@@ -85,6 +86,10 @@ export class AgentClient implements Agent {
 
   async connect(id: string, options: { container: string; to: string }, signal: AbortSignal): Promise<void> {
     await this.#step(id, 'connect', options, Nothing, signal);
+  }
+
+  preCopy(id: string, signal: AbortSignal): Promise<PreCopyReply> {
+    return this.#step(id, 'pre-copy', {}, PreCopyReply, signal);
   }
 
   /** `frozenAt` is never later than the freeze, by this process's `performance.now()`. */

@@ -10,6 +10,7 @@ export const Deadlines = {
   admitMs: 15_000,
   prepareMs: 30_000,
   connectMs: 5_000,
+  preCopyMs: 600_000,
   freezeMs: 10_000,
   dumpMs: 120_000,
   sendMs: 300_000,

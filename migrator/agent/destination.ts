@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Footprint } from '../engine/engine.ts';
 import { HoldfastError } from '../errors.ts';
 import { downloadImages } from '../transfer/download.ts';
+import { KeptPages } from '../transfer/kept-pages.ts';
 import { Deadlines } from './deadlines.ts';
 import {
   engineOf,
@@ -12,8 +13,9 @@ import {
   wrongPhase,
 } from './host.ts';
 import { Leases } from './lease.ts';
-import { type AdmitReply, MigrationRole, type RestoreReply } from './protocol.ts';
+import { type AdmitReply, MigrationRole, type RestoreReply, Upload } from './protocol.ts';
 import { isOver, type MigrationRecord, Phase } from './records.ts';
+import { roomToKeep } from './room.ts';
 
 /** A checkpoint holds the memory and, for each process and file, a little more; memory may grow until the freeze. */
 const LIMIT_PER_MEMORY_BYTE = 1.5;
@@ -22,12 +24,26 @@ const LIMIT_BASE_BYTES = 64 * 1024 * 1024;
 const ADMITTED_KEPT = 64;
 const RETRY_MS = 1_000;
 
+interface Admitted {
+  readonly memoryBytes: number;
+  /** How large the checkpoint may be. */
+  readonly limitBytes: number;
+}
+
+interface Prepared {
+  /** What was sent ahead. */
+  readonly kept: KeptPages;
+  readonly keepBytes: number;
+  readonly leaseMs: number;
+}
+
 /** The side that takes a container in. Until it is committed, everything here can vanish without a loss. */
 export class DestinationSide {
   readonly #host: HostContext;
   readonly #leases = new Leases((id) => this.#expire(id));
-  /** How large the checkpoint of an admitted migration may be. */
-  readonly #limits = new Map<string, number>();
+  /** The migrations that were admitted. */
+  readonly #admitted = new Map<string, Admitted>();
+  readonly #prepared = new Map<string, Prepared>();
   #closed = false;
 
   constructor(host: HostContext) {
@@ -41,8 +57,10 @@ export class DestinationSide {
     const findings = await this.#turn(id, container, Deadlines.admitMs, (signal) =>
       engine.admit(container, footprint, imagesRoot, signal),
     );
-    this.#limits.set(id, footprint.memoryBytes * LIMIT_PER_MEMORY_BYTE + LIMIT_BASE_BYTES);
-    for (const oldest of [...this.#limits.keys()].slice(0, -ADMITTED_KEPT)) this.#limits.delete(oldest);
+    const { memoryBytes } = footprint;
+    const limitBytes = Math.ceil(memoryBytes * LIMIT_PER_MEMORY_BYTE) + LIMIT_BASE_BYTES;
+    this.#admitted.set(id, { memoryBytes, limitBytes });
+    for (const oldest of [...this.#admitted.keys()].slice(0, -ADMITTED_KEPT)) this.#admitted.delete(oldest);
     return { findings };
   }
 
@@ -52,46 +70,82 @@ export class DestinationSide {
       refuseIfBusy(this.#host, container, id);
       const known = this.#host.records.get(id);
       if (known && known.phase !== Phase.prepared) throw migrationOver(id, known.phase);
-      if (!this.#limits.has(id)) throw wrongPhase(id, 'not admitted', 'prepare');
+      const admitted = this.#admitted.get(id);
+      if (!admitted) throw wrongPhase(id, 'not admitted', 'prepare');
       // What runs here now is not this migration's: nothing may be written that leads to its removal.
       const { state } = await engine.status(container, signal);
       if (state === 'running' || state === 'frozen') throw containerExists(container);
-      await this.#host.records.save({
-        id,
-        container,
-        role: MigrationRole.destination,
-        phase: Phase.prepared,
+      const keepBytes = roomToKeep({
+        ...admitted,
+        availableBytes: process.availableMemory(),
+        imagesInMemory: await this.#host.workspaces.onTmpfs(),
       });
+      const role = MigrationRole.destination;
+      await this.#host.records.save({ id, container, role, phase: Phase.prepared });
       try {
         await engine.prepare(container, await this.#host.workspaces.make(id), signal);
       } finally {
+        this.#prepared.set(id, { kept: new KeptPages({ limitBytes: keepBytes }), keepBytes, leaseMs });
         this.#leases.begin(id, leaseMs);
       }
     });
   }
 
-  /** Whether images of this migration are awaited. @throws HoldfastError when they are not */
-  offer(id: string): void {
+  /** Whether uploads of this migration are awaited. @throws HoldfastError when they are not */
+  offer(id: string): { keepBytes: number } {
     this.#record(id, 'images', [Phase.prepared, Phase.received]);
+    return { keepBytes: this.#prepared.get(id)?.keepBytes ?? 0 };
   }
 
-  /** Take the checkpoint in. The response is this method's, from its first byte to its end. */
-  async receive(id: string, request: IncomingMessage, response: ServerResponse): Promise<number> {
+  /** Take an upload in. The response is this method's, from its first byte to its end. */
+  async receive(id: string, what: Upload, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    await (what === Upload.pages
+      ? this.#receivePages(id, request, response)
+      : this.#receiveImages(id, request, response));
+  }
+
+  /** The lease waits meanwhile: pages are sent ahead for as long as it takes, and nothing runs here yet. */
+  async #receivePages(id: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { container } = this.#record(id, 'pages', [Phase.prepared]);
+    await this.#turn(id, container, Deadlines.preCopyMs, async (signal) => {
+      this.#record(id, 'pages', [Phase.prepared]);
+      const { keepBytes, leaseMs } = this.#prepared.get(id) ?? { keepBytes: 0, leaseMs: RETRY_MS };
+      // At once, so that nothing of an attempt before this one takes memory meanwhile.
+      const kept = new KeptPages({ limitBytes: keepBytes });
+      this.#prepared.set(id, { kept, keepBytes, leaseMs });
+      this.#leases.begin(id, Deadlines.preCopyMs);
+      try {
+        const dir = this.#host.workspaces.of(id).imagesDir;
+        await downloadImages(request, response, {
+          dir,
+          kept,
+          limitBytes: 0,
+          onWhole: async () => {},
+          signal,
+        });
+      } finally {
+        if (!this.#leases.isFenced(id)) this.#leases.begin(id, leaseMs);
+      }
+    });
+  }
+
+  async #receiveImages(id: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const phases = [Phase.prepared, Phase.received];
     const { container } = this.#record(id, 'images', phases);
-    return this.#turn(id, container, Deadlines.sendMs, async (signal) => {
+    await this.#turn(id, container, Deadlines.sendMs, async (signal) => {
       const record = this.#record(id, 'images', phases);
       const workspace = this.#host.workspaces.of(id);
       await this.#host.workspaces.emptyImages(workspace);
       await this.#host.records.note({ ...record, phase: Phase.prepared });
       try {
-        const { imageBytes } = await downloadImages(request, response, {
+        const { kept } = this.#prepared.get(id) ?? { kept: new KeptPages({ limitBytes: 0 }) };
+        await downloadImages(request, response, {
           dir: workspace.imagesDir,
-          limitBytes: this.#limits.get(id) ?? LIMIT_BASE_BYTES,
+          kept,
+          limitBytes: this.#limitOf(id),
           onWhole: () => this.#host.records.note({ ...record, phase: Phase.received }),
           signal,
         });
-        return imageBytes;
       } catch (error) {
         await this.#host.workspaces.emptyImages(workspace);
         throw error;
@@ -104,6 +158,7 @@ export class DestinationSide {
     return this.#turn(id, container, Deadlines.restoreMs, async (signal) => {
       const record = this.#record(id, 'restore', [Phase.received]);
       await this.#host.records.note({ ...record, phase: Phase.restoring });
+      this.#prepared.delete(id); // The restore needs the memory.
       await engineOf(this.#host, container).restore(container, this.#host.workspaces.of(id), signal);
       const runningAt = performance.now();
       await this.#host.records.note({ ...record, phase: Phase.restored });
@@ -137,7 +192,7 @@ export class DestinationSide {
         this.#leases.begin(id, RETRY_MS);
         throw error;
       }
-      this.#limits.delete(id);
+      this.#admitted.delete(id);
       // A directory left over is not worth the gateway's second thoughts: the next start sweeps it away.
       await this.#host.workspaces.remove(id).catch((error: unknown) => {
         this.#host.log.warn({ migrationId: id, err: error }, 'the workspace could not be removed');
@@ -203,9 +258,14 @@ export class DestinationSide {
       await engineOf(this.#host, container).remove(container, signal);
       await this.#host.workspaces.remove(id);
       await this.#host.records.save({ ...record, phase });
-      this.#limits.delete(id);
+      this.#admitted.delete(id);
+      this.#prepared.delete(id);
       this.#leases.forget(id);
     });
+  }
+
+  #limitOf(id: string): number {
+    return this.#admitted.get(id)?.limitBytes ?? LIMIT_BASE_BYTES;
   }
 
   #record(id: string, call: string, phases: readonly Phase[]): MigrationRecord {

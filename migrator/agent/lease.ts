@@ -1,6 +1,6 @@
 /**
- * How long things made for a migration may stay without a word from the gateway. It runs from the end of `prepare`
- * and nothing renews it, so a gateway that waits as long from any later moment knows that no instance is left, also
+ * How long things made for a migration may stay without a word from the gateway. It runs from the end of `prepare`, or
+ * of what was sent ahead, and nothing renews it after that: a gateway that waits as long from any later moment knows that no instance is left, also
  * when a call of its own was on the way all the time.
  */
 export class Leases {

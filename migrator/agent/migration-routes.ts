@@ -4,14 +4,18 @@ import type { Logger } from 'pino';
 import { toErrorBody } from '../errors.ts';
 import { codecs } from '../transfer/codec.ts';
 import type { DestinationSide } from './destination.ts';
-import { AdmitRequest, ConnectRequest, ExamineRequest, PrepareRequest } from './protocol.ts';
+import { AdmitRequest, ConnectRequest, ExamineRequest, PrepareRequest, Upload } from './protocol.ts';
 import type { SourceSide } from './source.ts';
 
 /** A migration's id is a file's name here. */
 const MigrationParams = Type.Object({ id: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$' }) });
+const UploadParams = Type.Object({ ...MigrationParams.properties, what: Type.Enum(Upload) });
 const schema = { params: MigrationParams };
 interface Params {
   Params: { id: string };
+}
+interface UploadParams {
+  Params: { id: string; what: Upload };
 }
 
 export function sourceRoutes(app: FastifyInstance, source: SourceSide): void {
@@ -28,6 +32,7 @@ export function sourceRoutes(app: FastifyInstance, source: SourceSide): void {
       return {};
     },
   );
+  app.post<Params>('/v1/migrations/:id/pre-copy', { schema }, ({ params }) => source.preCopy(params.id));
   app.post<Params>('/v1/migrations/:id/freeze', { schema }, ({ params }) =>
     source.freeze(params.id, performance.now()),
   );
@@ -65,20 +70,25 @@ export function imagesRoutes(
 ): void {
   app.addContentTypeParser('application/octet-stream', (_request, _payload, done) => done(null));
   app.get<Params>('/v1/migrations/:id/images', { schema }, async ({ params }) => {
-    destination.offer(params.id);
-    return { encodings: codecs.map(({ encoding }) => encoding) };
+    const { keepBytes } = destination.offer(params.id);
+    return { encodings: codecs.map(({ encoding }) => encoding), keepBytes };
   });
-  app.put<Params>('/v1/migrations/:id/images', { schema }, async (request, reply) => {
-    destination.offer(request.params.id);
-    // From here on the answer is a stream of its own, which tells failures as well.
-    reply.hijack();
-    try {
-      await destination.receive(request.params.id, request.raw, reply.raw);
-    } catch (error) {
-      log.warn({ migrationId: request.params.id, error: toErrorBody(error) }, 'images did not arrive');
-      if (!reply.raw.headersSent) reply.raw.destroy();
-    }
-  });
+  app.put<UploadParams>(
+    '/v1/migrations/:id/:what',
+    { schema: { params: UploadParams } },
+    async (request, reply) => {
+      const { id, what } = request.params;
+      destination.offer(id);
+      // From here on the answer is a stream of its own, which tells failures as well.
+      reply.hijack();
+      try {
+        await destination.receive(id, what, request.raw, reply.raw);
+      } catch (error) {
+        log.warn({ migrationId: id, error: toErrorBody(error) }, `${what} did not arrive`);
+        if (!reply.raw.headersSent) reply.raw.destroy();
+      }
+    },
+  );
 }
 
 function step(app: FastifyInstance, name: string, make: (id: string) => Promise<void>): void {

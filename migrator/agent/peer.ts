@@ -1,10 +1,16 @@
 import { Value } from '@sinclair/typebox/value';
 import { type ErrorBody, fromErrorBody, HoldfastError } from '../errors.ts';
+import { matchPages } from '../memory/match-pages.ts';
+import { PageIndex } from '../memory/page-index.ts';
+import { newPages, type Rounds } from '../memory/rounds.ts';
 import type { TlsMaterial } from '../pki/tls-files.ts';
+import type { BufferStore } from '../transfer/buffers.ts';
 import { type Codec, codecs } from '../transfer/codec.ts';
+import { readImages } from '../transfer/image-reader.ts';
 import { Link } from '../transfer/link.ts';
-import { uploadImages } from '../transfer/upload.ts';
-import { ErrorReply, ImagesOffer, type SendReply } from './protocol.ts';
+import type { Piece } from '../transfer/piece.ts';
+import { upload } from '../transfer/upload.ts';
+import { ErrorReply, ImagesOffer, type PreCopyReply, type SendReply, Upload } from './protocol.ts';
 
 /** With nothing acknowledged for this long, the link counts as cut. */
 const STALL_MS = 3_000;
@@ -14,11 +20,15 @@ export class Peer {
   readonly #link: Link;
   readonly #path: string;
   readonly #codec: Codec | undefined;
+  readonly #keepBytes: number;
+  /** Which pages were sent ahead. */
+  #index = new PageIndex();
 
-  private constructor(link: Link, path: string, codec: Codec | undefined) {
+  private constructor(link: Link, path: string, offer: ImagesOffer) {
     this.#link = link;
     this.#path = path;
-    this.#codec = codec;
+    this.#codec = codecs.find(({ encoding }) => offer.encodings.includes(encoding));
+    this.#keepBytes = offer.keepBytes;
   }
 
   /**
@@ -34,35 +44,63 @@ export class Peer {
   }): Promise<Peer> {
     const { signal } = options;
     const link = new Link(options);
-    const path = `/v1/migrations/${options.migrationId}/images`;
+    const path = `/v1/migrations/${options.migrationId}`;
     try {
       await link.open(signal);
-      const { statusCode, body } = await link.getJson(path, signal);
+      const { statusCode, body } = await link.getJson(`${path}/images`, signal);
       if (statusCode >= 400 && Value.Check(ErrorReply, body)) throw fromErrorBody(body as ErrorBody);
       if (statusCode >= 300 || !Value.Check(ImagesOffer, body)) {
         throw new HoldfastError('AGENT_ANSWER_INVALID', `${options.url} answered what was not understood`, {
           mend: 'run the same version of Holdfast everywhere, and check that it is an agent',
         });
       }
-      const codec = codecs.find(({ encoding }) => body.encodings.includes(encoding));
-      return new Peer(link, path, codec);
+      return new Peer(link, path, body);
     } catch (error) {
       link.close();
       throw error;
     }
   }
 
-  /** @throws HoldfastError see `uploadImages` */
-  async send(dir: string, signal: AbortSignal): Promise<SendReply> {
-    const { imageBytes } = await uploadImages({
-      link: this.#link,
-      path: this.#path,
-      dir,
-      codec: this.#codec,
-      stallMs: STALL_MS,
-      signal,
+  /**
+   * Send ahead what these processes have in memory, while they run.
+   *
+   * @throws HoldfastError see `upload`
+   */
+  async preCopy(processes: () => Promise<readonly number[]>, signal: AbortSignal): Promise<PreCopyReply> {
+    let index = new PageIndex();
+    let rounds: Rounds = { count: 0, newBytes: 0 };
+    this.#index = index; // What was kept before is forgotten at the other end as well.
+    await this.#upload(Upload.pages, signal, (buffers, stop) => {
+      // Should this be a second attempt, the other end begins anew too.
+      index = new PageIndex();
+      rounds = { count: 0, newBytes: 0 };
+      const limitBytes = this.#keepBytes;
+      return newPages(processes, index, buffers, { limitBytes, rounds, signal: stop });
     });
+    this.#index = index; // Now, for the other end has all of it.
+    return { rounds: rounds.count, pageBytes: rounds.newBytes, bytesSent: this.#link.bytesSent };
+  }
+
+  /**
+   * Send a checkpoint as it is written, but for the pages that were sent ahead.
+   *
+   * @param written settles when all of it is there
+   * @throws HoldfastError see `upload`, `readImages`
+   */
+  async send(dir: string, written: Promise<void>, signal: AbortSignal): Promise<SendReply> {
+    const { imageBytes } = await this.#upload(Upload.images, signal, (buffers, stop) =>
+      matchPages(readImages(dir, buffers, { written, signal: stop }), this.#index),
+    );
     return { bytesSent: this.#link.bytesSent, imageBytes };
+  }
+
+  #upload(
+    what: Upload,
+    signal: AbortSignal,
+    pieces: (buffers: BufferStore, stop: AbortSignal) => AsyncIterable<Piece>,
+  ): Promise<{ imageBytes: number }> {
+    const path = `${this.#path}/${what}`;
+    return upload({ link: this.#link, path, pieces, codec: this.#codec, stallMs: STALL_MS, signal });
   }
 
   close(): void {

@@ -12,10 +12,12 @@ import { type Static, Type } from '@sinclair/typebox';
  * | `POST /v1/migrations/ID/admit` | destination | gateway |
  * | `POST /v1/migrations/ID/prepare` | destination | gateway |
  * | `POST /v1/migrations/ID/connect` | source | gateway |
+ * | `POST /v1/migrations/ID/pre-copy` | source | gateway |
  * | `POST /v1/migrations/ID/freeze` | source | gateway |
  * | `POST /v1/migrations/ID/dump` | source | gateway |
  * | `POST /v1/migrations/ID/send` | source | gateway |
  * | `GET  /v1/migrations/ID/images` | destination | another agent: may I send, and what can you decode? |
+ * | `PUT  /v1/migrations/ID/pages` | destination | another agent: memory ahead of the checkpoint, in the same stream |
  * | `PUT  /v1/migrations/ID/images` | destination | another agent; the stream is told in docs/transfer.md |
  * | `POST /v1/migrations/ID/restore` | destination | gateway |
  * | `POST /v1/migrations/ID/health` | destination | gateway |
@@ -38,6 +40,10 @@ export const ErrorReply = Type.Object({
   mend: Type.Optional(Type.String()),
   retryable: Type.Boolean(),
 });
+
+/** What one agent puts to another: pages sent ahead, then the checkpoint. */
+export const Upload = { pages: 'pages', images: 'images' } as const;
+export type Upload = (typeof Upload)[keyof typeof Upload];
 
 export const AgentInfo = Type.Object({
   host: Type.String(),
@@ -94,8 +100,14 @@ export const PrepareRequest = Type.Object({
   leaseMs: Type.Integer({ minimum: 1000 }),
 });
 
-/** What a destination answers to `GET …/images`: the encodings it can undo, the best first. */
-export const ImagesOffer = Type.Object({ encodings: Type.Array(Type.String()) });
+/** What a destination answers to `GET …/images`. */
+export const ImagesOffer = Type.Object({
+  /** The encodings it can undo, the best first. */
+  encodings: Type.Array(Type.String()),
+  /** How much it will keep of what is sent ahead. */
+  keepBytes: Type.Integer({ minimum: 0 }),
+});
+export type ImagesOffer = Static<typeof ImagesOffer>;
 
 /** Opens the connection that the images will travel on, so that the frozen time does not pay for handshakes. */
 export const ConnectRequest = Type.Object({
@@ -105,8 +117,15 @@ export const ConnectRequest = Type.Object({
 
 /** `frozenAtMs`: when the freeze began, in milliseconds after the agent received the request. */
 export const FreezeReply = Type.Object({ frozenAtMs: Type.Number() });
-export const SendReply = Type.Object({
+export const PreCopyReply = Type.Object({
+  rounds: Type.Integer(),
+  /** Of pages sent ahead, before encoding. */
+  pageBytes: Type.Integer(),
   /** On the wire, TLS included. */
+  bytesSent: Type.Integer(),
+});
+export const SendReply = Type.Object({
+  /** On the wire since the link was opened, TLS included: what was sent ahead is in it. */
   bytesSent: Type.Integer(),
   /** What the checkpoint measures on disk. */
   imageBytes: Type.Integer(),
@@ -121,5 +140,6 @@ export type ConnectRequest = Static<typeof ConnectRequest>;
 export type ExamineReply = Static<typeof ExamineReply>;
 export type AdmitReply = Static<typeof AdmitReply>;
 export type FreezeReply = Static<typeof FreezeReply>;
+export type PreCopyReply = Static<typeof PreCopyReply>;
 export type SendReply = Static<typeof SendReply>;
 export type RestoreReply = Static<typeof RestoreReply>;

@@ -1,3 +1,4 @@
+import { HoldfastError } from '../errors.ts';
 import { Deadlines } from './deadlines.ts';
 import {
   engineOf,
@@ -8,14 +9,27 @@ import {
   wrongPhase,
 } from './host.ts';
 import { Peer } from './peer.ts';
-import { type ExamineReply, type FreezeReply, MigrationRole, type SendReply } from './protocol.ts';
+import {
+  type ExamineReply,
+  type FreezeReply,
+  MigrationRole,
+  type PreCopyReply,
+  type SendReply,
+} from './protocol.ts';
 import { isOver, type MigrationRecord, Phase } from './records.ts';
+
+interface Sending {
+  readonly sent: Promise<SendReply>;
+  readonly stop: AbortController;
+}
 
 /** The side that gives a container away. It stays frozen until the gateway says `thaw` or `finish`. */
 export class SourceSide {
   readonly #host: HostContext;
   /** Links that stand ready. They do not outlive this process; a migration without one can only go back. */
   readonly #peers = new Map<string, Peer>();
+  /** Checkpoints on their way. */
+  readonly #sendings = new Map<string, Sending>();
 
   constructor(host: HostContext) {
     this.#host = host;
@@ -41,6 +55,17 @@ export class SourceSide {
     });
   }
 
+  /** Send ahead what the container has in memory, while it runs. */
+  async preCopy(id: string): Promise<PreCopyReply> {
+    const { container } = this.#record(id, 'pre-copy', Phase.connected);
+    return this.#turn(id, container, Deadlines.preCopyMs, (signal) => {
+      const { phase } = this.#record(id, 'pre-copy', Phase.connected);
+      const peer = this.#peers.get(id);
+      if (!peer) throw wrongPhase(id, `${phase} and not connected`, 'pre-copy');
+      return peer.preCopy(() => engineOf(this.#host, container).processes(container), signal);
+    });
+  }
+
   async freeze(id: string, receivedAt: number): Promise<FreezeReply> {
     const { container } = this.#record(id, 'freeze');
     return this.#turn(id, container, Deadlines.freezeMs, async (signal) => {
@@ -53,22 +78,37 @@ export class SourceSide {
     });
   }
 
+  /** Settles when the checkpoint is written; it is being sent by then, and `send` awaits the rest. */
   async dump(id: string): Promise<void> {
     const { container } = this.#record(id, 'dump', Phase.frozen);
     await this.#turn(id, container, Deadlines.dumpMs, async (signal) => {
-      this.#record(id, 'dump', Phase.frozen);
+      const { phase } = this.#record(id, 'dump', Phase.frozen);
+      const peer = this.#peers.get(id);
+      if (!peer) throw wrongPhase(id, `${phase} and not connected`, 'dump');
+      await this.#stopSending(id); // Of a dump before this one: its files are about to be written anew.
       const workspace = this.#host.workspaces.of(id);
-      await engineOf(this.#host, container).dump(container, workspace, signal);
+      const dumped = engineOf(this.#host, container).dump(container, workspace, signal);
+      const stop = new AbortController();
+      const sent = peer.send(workspace.imagesDir, dumped, stop.signal);
+      sent.catch(() => {}); // Told by `send`, which may come later or never.
+      this.#sendings.set(id, { sent, stop });
+      await dumped;
     });
   }
 
   async send(id: string): Promise<SendReply> {
     const { container } = this.#record(id, 'send', Phase.frozen);
-    return this.#turn(id, container, Deadlines.sendMs, (signal) => {
+    return this.#turn(id, container, Deadlines.sendMs, async (signal) => {
       const { phase } = this.#record(id, 'send', Phase.frozen);
-      const peer = this.#peers.get(id);
-      if (!peer) throw wrongPhase(id, `${phase} and not connected`, 'send');
-      return peer.send(this.#host.workspaces.of(id).imagesDir, signal);
+      const sending = this.#sendings.get(id);
+      if (!sending) throw wrongPhase(id, `${phase} and not dumped`, 'send');
+      const stop = () => sending.stop.abort(signal.reason);
+      signal.addEventListener('abort', stop, { once: true });
+      try {
+        return await sending.sent;
+      } finally {
+        signal.removeEventListener('abort', stop);
+      }
     });
   }
 
@@ -78,6 +118,7 @@ export class SourceSide {
     if (!known) return;
     if (known.role !== MigrationRole.source) throw unknownMigration(id);
     if (known.phase !== Phase.finishing) this.#host.turns.interrupt(known.container, id);
+    await this.#stopSending(id);
     await this.#turn(id, known.container, Deadlines.undoMs, async (signal) => {
       const record = this.#host.records.get(id) ?? known;
       if (record.phase === Phase.thawed) return;
@@ -128,10 +169,20 @@ export class SourceSide {
   }
 
   async #end(record: MigrationRecord, phase: typeof Phase.thawed | typeof Phase.finished): Promise<void> {
+    await this.#stopSending(record.id);
     this.#peers.get(record.id)?.close();
     this.#peers.delete(record.id);
     await this.#host.records.save({ ...record, phase });
     await this.#host.workspaces.remove(record.id);
+  }
+
+  /** Whoever waits for it is told; the images are not read any more when this settles. */
+  async #stopSending(id: string): Promise<void> {
+    const sending = this.#sendings.get(id);
+    if (!sending) return;
+    sending.stop.abort(new HoldfastError('INTERRUPTED', 'the migration was called off while it was sent'));
+    await sending.sent.catch(() => {});
+    this.#sendings.delete(id);
   }
 
   #record(id: string, call: string, phase?: Phase): MigrationRecord {

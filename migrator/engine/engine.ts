@@ -67,6 +67,8 @@ export interface Engine {
   /** Destination: everything a restore needs besides the images, done while the app still runs at the source. */
   prepare(name: string, workspace: Workspace, signal: AbortSignal): Promise<void>;
 
+  /** Source: the container's processes, by the pids of this host. Empty when it does not run. */
+  processes(name: string): Promise<readonly number[]>;
   /** Source: stop every process where it is. Settles when all are frozen. */
   freeze(name: string, signal: AbortSignal): Promise<void>;
   /**
@@ -77,6 +79,7 @@ export interface Engine {
   thaw(name: string, signal: AbortSignal): Promise<void>;
   /**
    * Source: write the frozen container's checkpoint to `workspace.imagesDir`; it stays frozen, also when this fails.
+   * Its files only grow until this settles: they are sent while they are written.
    * A dump cannot be broken off without harm to the app. When `signal` fires, or the agent dies, it goes on by itself;
    * `thaw` waits for its end, and `remove` ends it with the container.
    *

@@ -2,13 +2,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { HoldfastError, toErrorBody } from '../errors.ts';
 import { encodeAnswer } from './answer.ts';
 import { linkBroken, linkStalled } from './errors.ts';
+import type { KeptPages } from './kept-pages.ts';
 import { receiveImages } from './receive-images.ts';
 
 /** Acknowledge at the latest after this much, or this long. */
 const ACK_EVERY_BYTES = 128 * 1024;
 const ACK_EVERY_MS = 20;
-/** The sender gives up long before; this only keeps a half-open connection from waiting for ever. */
-const STALL_MS = 10_000;
+/** The sender gives up long before, or waits for a dump; this only keeps a half-open connection from waiting for ever. */
+const STALL_MS = 130_000;
 
 /**
  * Take the images that `request` carries into `dir`, and tell the sender on `response` how far they have come.
@@ -21,6 +22,7 @@ export async function downloadImages(
   response: ServerResponse,
   options: {
     dir: string;
+    kept: KeptPages;
     limitBytes: number;
     /** Called when every file is in place, before the sender hears of it. */
     onWhole: () => Promise<void>;

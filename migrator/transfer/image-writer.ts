@@ -8,20 +8,20 @@ const CONCURRENCY = 4;
 interface OpenFile {
   readonly handle: FileHandle;
   readonly path: string;
-  readonly sizeBytes: number;
   /** Where the next piece belongs. */
   endOffset: number;
   readonly tasks: Set<Promise<void>>;
 }
 
 /**
- * Puts files together in a directory from pieces that come in order, a few writes at once. What is not written stays
- * a hole.
+ * Puts files together in a directory from pieces that come in order for each file, a few writes at once. What is not
+ * written stays a hole.
  */
 export class ImageWriter {
   readonly #dir: string;
   readonly #tasks = new Set<Promise<void>>();
-  #file: OpenFile | undefined;
+  /** By number; those that have ended are gone from it. */
+  readonly #open = new Map<number, OpenFile>();
   #failure: { readonly error: unknown } | undefined;
   #files = 0;
   #imageBytes = 0;
@@ -34,34 +34,40 @@ export class ImageWriter {
     return this.#files;
   }
 
-  /** The sizes of all files begun so far. */
+  /** What the files measure so far. */
   get imageBytes(): number {
     return this.#imageBytes;
   }
 
   /** Begin the next file. @throws HoldfastError `IMAGES_DAMAGED`, `IMAGES_DISK_FULL` */
-  async begin(file: string, sizeBytes: number): Promise<void> {
+  async begin(file: string): Promise<void> {
     const target = this.#inside(file);
-    this.#checkWhole();
-    this.#closeFile();
     await this.#room();
     try {
       await mkdir(path.dirname(target), { recursive: true, mode: 0o700 });
       // `wx`: nothing is written twice, and no link that lies there is followed.
       const handle = await open(target, 'wx', 0o600);
-      this.#file = { handle, path: file, sizeBytes, endOffset: 0, tasks: new Set() };
-      await handle.truncate(sizeBytes);
+      this.#open.set(this.#files, { handle, path: file, endOffset: 0, tasks: new Set() });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw damaged(`${file} came twice`, error);
       throw translateWriteError(error, this.#dir);
     }
     this.#files++;
-    this.#imageBytes += sizeBytes;
   }
 
   /** Count the next piece of the file as a hole. */
-  skip(offset: number, length: number): void {
-    this.#advance(offset, length);
+  skip(file: number, offset: number, length: number): void {
+    this.#advance(file, offset, length);
+  }
+
+  /** The file has come to its end. @throws HoldfastError `IMAGES_DAMAGED` when something of it is missing */
+  end(number: number, sizeBytes: number): void {
+    const file = this.#open.get(number);
+    if (file?.endOffset !== sizeBytes) {
+      throw damaged(`${file?.path ?? 'no file'} ended at ${file?.endOffset} of ${sizeBytes} bytes`);
+    }
+    this.#open.delete(number);
+    this.#close(file, sizeBytes);
   }
 
   /**
@@ -71,14 +77,18 @@ export class ImageWriter {
    * @throws HoldfastError what this or an earlier piece met
    */
   async write(
+    number: number,
     offset: number,
     length: number,
-    make: () => Promise<Uint8Array>,
+    make: () => Promise<readonly Uint8Array[]>,
     written: () => void,
   ): Promise<void> {
-    const file = this.#advance(offset, length);
+    const file = this.#advance(number, offset, length);
     this.#run(async () => {
-      await writeFully(file.handle, await make(), offset);
+      const views = await make();
+      const sizeBytes = views.reduce((sum, view) => sum + view.length, 0);
+      if (sizeBytes !== length) throw damaged(`${sizeBytes} bytes for a piece of ${length}`);
+      await writeFully(file.handle, views, offset);
       written();
     }, file.tasks);
     await this.#room();
@@ -86,14 +96,16 @@ export class ImageWriter {
 
   /** Settles when every file is whole and closed. @throws HoldfastError `IMAGES_DAMAGED`, `IMAGES_DISK_FULL` */
   async finish(): Promise<void> {
-    this.#checkWhole();
+    const [unfinished] = this.#open.values();
+    if (unfinished) throw damaged(`${unfinished.path} has no end`);
     await this.close();
     if (this.#failure) throw this.#failure.error;
   }
 
   /** Settles when nothing is under way or open any more. Never throws. */
   async close(): Promise<void> {
-    this.#closeFile();
+    for (const file of this.#open.values()) this.#close(file, file.endOffset);
+    this.#open.clear();
     await Promise.all(this.#tasks);
   }
 
@@ -107,28 +119,24 @@ export class ImageWriter {
     return target;
   }
 
-  #advance(offset: number, length: number): OpenFile {
-    const file = this.#file;
-    if (!file || offset !== file.endOffset || offset + length > file.sizeBytes) {
+  #advance(number: number, offset: number, length: number): OpenFile {
+    const file = this.#open.get(number);
+    if (!file || offset !== file.endOffset) {
       throw damaged(`a piece of ${length} bytes at ${offset} of ${file?.path ?? 'no file'} is out of place`);
     }
     file.endOffset += length;
+    this.#imageBytes += length;
     return file;
   }
 
-  #checkWhole(): void {
-    const file = this.#file;
-    if (!file || file.endOffset === file.sizeBytes) return;
-    throw damaged(`${file.path} ended at ${file.endOffset} of ${file.sizeBytes} bytes`);
-  }
-
-  #closeFile(): void {
-    const file = this.#file;
-    this.#file = undefined;
-    if (!file) return;
+  #close(file: OpenFile, sizeBytes: number): void {
     this.#run(async () => {
       await Promise.all(file.tasks);
-      await file.handle.close();
+      try {
+        await file.handle.truncate(sizeBytes); // A hole at the end was never written.
+      } finally {
+        await file.handle.close();
+      }
     }, new Set());
   }
 
@@ -153,9 +161,20 @@ export class ImageWriter {
 }
 
 /** A write may be cut short when the file system is nearly full; the next one says so. */
-async function writeFully(handle: FileHandle, bytes: Uint8Array, offset: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, offset + done);
-    done += bytesWritten;
+async function writeFully(handle: FileHandle, views: readonly Uint8Array[], offset: number): Promise<void> {
+  let at = offset;
+  for (let left = views; left.length > 0; ) {
+    const { bytesWritten } = await handle.writev(left, at);
+    at += bytesWritten;
+    left = withoutFirst(left, bytesWritten);
   }
+}
+
+function withoutFirst(views: readonly Uint8Array[], sizeBytes: number): Uint8Array[] {
+  let skipBytes = sizeBytes;
+  return views.flatMap((view) => {
+    const rest = view.subarray(Math.min(skipBytes, view.length));
+    skipBytes -= view.length - rest.length;
+    return rest.length === 0 ? [] : [rest];
+  });
 }

@@ -1,17 +1,20 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { type ErrorBody, fromErrorBody, HoldfastError } from '../errors.ts';
 import { AnswerParser } from './answer.ts';
+import type { BufferStore } from './buffers.ts';
 import type { Codec } from './codec.ts';
 import { linkBroken, linkStalled } from './errors.ts';
 import type { Link } from './link.ts';
 import { LinkMeter } from './link-meter.ts';
-import { sendImages } from './send-images.ts';
+import type { Piece } from './piece.ts';
+import { sendPieces } from './send-pieces.ts';
 
 export interface UploadOptions {
   readonly link: Link;
   /** Where to `PUT` the stream. */
   readonly path: string;
-  readonly dir: string;
+  /** Called anew should the link have broken while it stood ready. Its signal fires as soon as the upload has failed. */
+  readonly pieces: (buffers: BufferStore, signal: AbortSignal) => AsyncIterable<Piece>;
   readonly codec: Codec | undefined;
   /** How long nothing may be acknowledged before the link counts as cut: TCP itself would wait for minutes. */
   readonly stallMs: number;
@@ -19,21 +22,21 @@ export interface UploadOptions {
 }
 
 /**
- * Send a checkpoint directory over a link, and settle when the other end has all of it in place.
+ * Send pieces over a link, and settle when the other end has all of them in place.
  *
  * A connection that broke while it stood ready is opened anew, once.
  *
- * @throws HoldfastError `LINK_STALLED`, `LINK_BROKEN`, what the other end answered, and what `sendImages` gives
+ * @throws HoldfastError `LINK_STALLED`, `LINK_BROKEN`, what the other end answered, and what `pieces` gives
  */
-export async function uploadImages(options: UploadOptions): Promise<{ imageBytes: number }> {
+export async function upload(options: UploadOptions): Promise<{ imageBytes: number }> {
   const { link, signal } = options;
   const stoodReady = link.isOpen;
   await link.open(signal);
-  const upload = new Upload(options);
+  const first = new Upload(options);
   try {
-    return await upload.run();
+    return await first.run();
   } catch (error) {
-    const wentStale = error instanceof HoldfastError && error.code === 'LINK_BROKEN' && !upload.answered;
+    const wentStale = error instanceof HoldfastError && error.code === 'LINK_BROKEN' && !first.answered;
     if (!stoodReady || !wentStale || signal.aborted) throw error;
   }
   await link.open(signal);
@@ -65,6 +68,7 @@ class Upload {
     const { link, stallMs, signal } = this.#options;
     const giveUp = () => this.#giveUp(signal.reason);
     signal.addEventListener('abort', giveUp, { once: true });
+    if (signal.aborted) giveUp(); // While the link was opened: no event comes any more.
     const watch = setInterval(() => this.#watch(), stallMs / 4);
     const answer = this.#readAnswer();
     const sent = this.#send();
@@ -84,9 +88,9 @@ class Upload {
   }
 
   async #send(): Promise<void> {
-    const { dir, codec } = this.#options;
+    const { pieces, codec } = this.#options;
     const write = (parts: readonly Uint8Array[]) => this.#write(parts);
-    await sendImages({ dir, codec, meter: this.#meter, write, signal: this.#stop.signal });
+    await sendPieces({ pieces, codec, meter: this.#meter, write, signal: this.#stop.signal });
     this.#allHanded = true;
     this.#request.end();
   }

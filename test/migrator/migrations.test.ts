@@ -9,7 +9,7 @@ import { Fault, World } from './world.ts';
 const log = pino({ level: 'silent' });
 const hold = { drainTimeoutMs: 100, maxHoldMs: 400 };
 const apps = new Map([['shop', { container: 'shop', hold }]]);
-const CALLS = ['prepare', 'connect', 'freeze', 'dump', 'send', 'restore', 'health', 'commit'];
+const CALLS = ['prepare', 'connect', 'preCopy', 'freeze', 'dump', 'send', 'restore', 'health', 'commit'];
 
 function open(world: World, journalDir: string): Promise<Migrations> {
   return Migrations.open({ gate: world, agents: world.agents(), apps, placements: world, journalDir, log });
@@ -50,7 +50,7 @@ for (const call of ['examine', 'admit']) {
 }
 
 for (const call of CALLS) {
-  const host = ['connect', 'freeze', 'dump', 'send'].includes(call) ? 'a' : 'b';
+  const host = ['connect', 'preCopy', 'freeze', 'dump', 'send'].includes(call) ? 'a' : 'b';
   for (const fault of Object.values(Fault)) {
     t.test(`${fault} at ${call}: one instance is left, and it serves`, async (t) => {
       const world = new World();

@@ -105,6 +105,10 @@ export class World implements Gate, Placements {
       },
       prepare: () => call('prepare'),
       connect: () => call('connect'),
+      preCopy: async () => {
+        await call('preCopy');
+        return { rounds: 1, pageBytes: 1, bytesSent: 1 };
+      },
       freeze: async () => {
         await call('freeze', () => {
           mine.state = 'frozen';

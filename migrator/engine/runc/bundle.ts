@@ -53,7 +53,7 @@ async function ociSpec(name: string, container: RuncContainer, criuConfig: strin
       noNewPrivileges: true,
     },
     root: { path: container.rootfs, readonly: true },
-    mounts: [...baseMounts(), ...container.mounts.map(bindMount)],
+    mounts: [...baseMounts(), ...container.tmpfs.map(tmpfsMount), ...container.mounts.map(bindMount)],
     linux: {
       cgroupsPath: cgroupPath(name),
       // No network namespace: the container is reached at the host's address. No cgroup namespace either: no cgroup
@@ -75,12 +75,6 @@ async function ociSpec(name: string, container: RuncContainer, criuConfig: strin
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 function baseMounts() {
-  const tmpfs = (destination: string, ...options: string[]) => ({
-    destination,
-    type: 'tmpfs',
-    source: 'tmpfs',
-    options: ['nosuid', 'nodev', ...options],
-  });
   return [
     { destination: '/proc', type: 'proc', source: 'proc' },
     {
@@ -95,11 +89,14 @@ function baseMounts() {
       source: 'devpts',
       options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620'],
     },
-    tmpfs('/dev/shm', 'noexec', 'mode=1777', 'size=65536k'),
-    tmpfs('/run', 'mode=755'),
-    tmpfs('/tmp', 'mode=1777'),
     { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] },
   ];
+}
+
+function tmpfsMount(destination: string) {
+  const mode = destination === '/run' ? 'mode=755' : 'mode=1777';
+  const options = ['nosuid', 'nodev', mode, ...(destination === '/dev/shm' ? ['noexec', 'size=65536k'] : [])];
+  return { destination, type: 'tmpfs', source: 'tmpfs', options };
 }
 
 function bindMount(mount: RuncContainer['mounts'][number]) {

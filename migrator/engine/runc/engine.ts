@@ -119,6 +119,11 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
       await makeBundle(paths, name, container);
     },
 
+    async processes(name) {
+      configOf(name);
+      return (await stateOf(name)).cgroup.pids();
+    },
+
     async freeze(name, signal) {
       const { cgroup } = await alive(name);
       try {

@@ -18,7 +18,6 @@ import {
 import type { RuncState } from './state.ts';
 
 const TMPFS_MAGIC = 0x01021994;
-const TMPFS_DIRS = ['/tmp', '/run', '/dev/shm'];
 
 /** What a move of this container carries, and what stands against it at the source. Only reads. */
 export async function examineContainer(
@@ -34,7 +33,7 @@ export async function examineContainer(
   const footprint = {
     engine: 'runc',
     port: container.port,
-    memoryBytes: memory.reduce((sum, each) => sum + each, await tmpfsBytes(initPid)),
+    memoryBytes: memory.reduce((sum, each) => sum + each, await tmpfsBytes(initPid, container.tmpfs)),
     processes: pids.length,
     evidence: {
       criuVersion: version,
@@ -138,10 +137,10 @@ function onePerCode(findings: readonly Finding[]): Finding[] {
 }
 
 /** Files on the container's own tmpfs mounts travel inside the images. */
-async function tmpfsBytes(initPid: number): Promise<number> {
+async function tmpfsBytes(initPid: number, dirs: readonly string[]): Promise<number> {
   if (initPid === 0) return 0;
   let sizeBytes = 0;
-  for (const dir of TMPFS_DIRS) {
+  for (const dir of dirs) {
     const fs = await statfs(`/proc/${initPid}/root${dir}`).catch(() => undefined);
     if (fs?.type === TMPFS_MAGIC) sizeBytes += (fs.blocks - fs.bfree) * fs.bsize;
   }

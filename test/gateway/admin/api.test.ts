@@ -38,7 +38,7 @@ t.test('an ordered migration is accepted, and can be followed to its end', async
   const { url } = await toyFleet(t);
   const order = await post(`${url}/v1/migrations`, { app: 'shop', to: 'b' });
   t.equal(order.status, 202);
-  t.match(order.body, { app: 'shop', from: 'a', to: 'b', state: 'running' });
+  t.match(order.body, { app: 'shop', from: 'a', to: 'b', strategy: 'pre-copy', state: 'running' });
   t.equal(order.headers.get('location'), `/v1/migrations/${order.body.id}`);
   const stream = await (await fetch(`${url}/v1/migrations/${order.body.id}/events`)).text();
   t.match(stream, /event: started\ndata: .*\n\n/);

@@ -71,7 +71,16 @@ t.test('silence is filled with comments', async (t) => {
   const news = new EventTarget();
   async function* oneLateEvent(): AsyncGenerator<MigrationEvent> {
     await once(news, 'go');
-    yield { type: 'started', migrationId: 'm', app: 'shop', at: '', elapsedMs: 0, from: 'a', to: 'b' };
+    yield {
+      type: 'started',
+      strategy: 'pre-copy',
+      migrationId: 'm',
+      app: 'shop',
+      at: '',
+      elapsedMs: 0,
+      from: 'a',
+      to: 'b',
+    };
   }
   const stream = encodeEvents(oneLateEvent(), 0, 5);
   t.match((await stream.next()).value, /^retry: \d+\n\n$/);

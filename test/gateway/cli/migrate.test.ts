@@ -8,7 +8,7 @@ t.test('a move is shown step by step, and then summed up', async (t) => {
   const { code, stdout, stderr } = await gateway(['migrate', 'shop', '--to', 'b', '--admin', url]);
   t.equal(code, 0);
   t.equal(stderr, '');
-  t.match(stdout, /^moving shop from a to b \(\S+\)\n {2}preflight +[\d.]+ ms/);
+  t.match(stdout, /^moving shop from a to b, pre-copy \(\S+\)\n {2}preflight +[\d.]+ ms/);
   t.match(stdout, /^ {2}send +[\d.]+ ms {2}sent 0.0 MiB, image 0.0 MiB$/m);
   t.match(
     stdout,
@@ -29,6 +29,17 @@ t.test('with --json one object is printed and nothing else', async (t) => {
     state: 'succeeded',
     figures: { bytesSent: 1 },
   });
+});
+
+t.test('a strategy may be chosen, and no other than those there are', async (t) => {
+  const { url } = await toyFleet(t);
+  const order = ['migrate', 'shop', '--to', 'b', '--admin', url, '--strategy'];
+  t.match(await gateway([...order, 'post-haste']), { code: 2, stderr: /stop-and-copy, pre-copy/ });
+  const { code, stdout } = await gateway([...order, 'stop-and-copy', '--json']);
+  t.equal(code, 0);
+  const record = JSON.parse(stdout);
+  t.equal(record.strategy, 'stop-and-copy');
+  t.notOk(record.steps.some(({ step }: { step: string }) => step === 'pre-copy'));
 });
 
 t.test('a move that was rolled back exits 1 and says what failed', async (t) => {

@@ -48,7 +48,7 @@ t.test('holds and refusals are told apart', async (t) => {
 
 t.test('a migration counts once, when it has ended', async (t) => {
   const metrics = new Metrics(() => []);
-  metrics.migrationEvent({ ...about, type: 'started', from: 'a', to: 'b' });
+  metrics.migrationEvent({ ...about, type: 'started', strategy: 'pre-copy', from: 'a', to: 'b' });
   metrics.migrationEvent({
     ...about,
     type: 'ended',

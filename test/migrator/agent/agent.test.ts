@@ -111,7 +111,7 @@ t.test('a migration called off before its freeze does not stand in the way of th
 
 t.test('nothing is restored before all images have arrived', async (t) => {
   const hosts = await twoHosts(t);
-  await migrateUpTo('dump', hosts);
+  await migrateUpTo('freeze', hosts);
   await t.rejects(hosts.b.agent.restore('m1', soon()), { code: 'MIGRATION_PHASE' });
   t.notOk(hosts.b.engine.calls.includes('restore'));
 });

@@ -15,6 +15,8 @@ export class MemoryEngine implements Engine {
   readonly calls: string[] = [];
   /** A test may make a call fail or wait. */
   readonly before = new Map<string, (signal: AbortSignal) => Promise<void>>();
+  /** Real processes, whose memory is sent ahead. */
+  pids: readonly number[] = [];
   readonly #names: readonly string[];
 
   constructor(...names: string[]) {
@@ -53,6 +55,10 @@ export class MemoryEngine implements Engine {
 
   async prepare(_name: string, _workspace: Workspace, signal: AbortSignal): Promise<void> {
     await this.#call('prepare', signal);
+  }
+
+  async processes(): Promise<readonly number[]> {
+    return this.pids;
   }
 
   async freeze(name: string, signal: AbortSignal): Promise<void> {

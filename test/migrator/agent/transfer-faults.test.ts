@@ -37,10 +37,11 @@ t.test('a checkpoint that came damaged or cut is not restored, and may come agai
   const hosts = await twoHosts(t);
   const { a, b, issue } = hosts;
   a.engine.memory.set(APP, Buffer.from('memory'));
-  await migrateUpTo('dump', hosts);
+  await migrateUpTo('freeze', hosts);
   const tls = await issue('faulty', Role.agent);
-  const begun = encodeFrame({ type: 'file', path: 'pages.img', sizeBytes: 5 });
-  const wrong = encodeFrame({ type: 'data', offset: 0, length: 5, encoding: 'identity', crc32: 1 }, 5);
+  const begun = encodeFrame({ type: 'file', path: 'pages.img' });
+  const payload = { rawBytes: 5, encoding: 'identity', crc32: 1 };
+  const wrong = encodeFrame({ type: 'data', file: 0, offset: 0, length: 5, ...payload }, 5);
   const ending = encodeFrame({ type: 'end', files: 1, imageBytes: 5 });
   t.match(await putImages(b.agent.url, tls, begun), /IMAGES_TRUNCATED/);
   t.match(
@@ -48,6 +49,7 @@ t.test('a checkpoint that came damaged or cut is not restored, and may come agai
     /IMAGES_DAMAGED/,
   );
   await t.rejects(b.agent.restore('m1', soon()), { code: 'MIGRATION_PHASE' });
+  await a.agent.dump('m1', soon());
   await a.agent.send('m1', soon());
   await b.agent.restore('m1', soon());
   t.equal(String(b.engine.memory.get(APP)), 'memory');

@@ -6,6 +6,7 @@ import type { Test } from 'tap';
 import type { HoldfastError } from '../../../migrator/errors.ts';
 import { Role } from '../../../migrator/pki/role.ts';
 import { downloadImages } from '../../../migrator/transfer/download.ts';
+import { KeptPages } from '../../../migrator/transfer/kept-pages.ts';
 import { Link } from '../../../migrator/transfer/link.ts';
 import { makePki } from '../agent/two-hosts.ts';
 
@@ -19,18 +20,20 @@ export interface Loopback {
   readonly outcomes: Promise<{ imageBytes: number } | HoldfastError>[];
 }
 
-/** A receiving end over real TLS on loopback, and links to it. */
+/** A receiving end over real TLS on loopback, and links to it. What one upload sends ahead is kept for the next. */
 export async function loopback(
   t: Test,
-  options: { limitBytes?: number; outDir?: string } = {},
+  options: { limitBytes?: number; keepBytes?: number; outDir?: string } = {},
 ): Promise<Loopback> {
   const dir = t.testdir({ in: {}, out: {} });
   const tls = await (await makePki(path.join(dir, 'pki')))('end', Role.agent);
   const outDir = options.outDir ?? path.join(dir, 'out');
   const outcomes: Loopback['outcomes'] = [];
+  const kept = new KeptPages({ limitBytes: options.keepBytes ?? 1e9 });
   const receive = (request: IncomingMessage, response: ServerResponse) => {
     const outcome = downloadImages(request, response, {
       dir: outDir,
+      kept,
       limitBytes: options.limitBytes ?? 1e9,
       onWhole: async () => {},
       signal: AbortSignal.timeout(30_000),

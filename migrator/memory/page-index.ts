@@ -1,0 +1,47 @@
+import { xxh64 } from '@node-rs/xxhash';
+import { PAGE_BYTES, PartFrom } from '../transfer/frame.ts';
+
+const SECOND_SEED = 0x9e3779b97f4a7c15n;
+
+/**
+ * Which pages the destination keeps, and where. A page is known by two 64-bit hashes of different seeds: two pages that
+ * differ share both once in 2^128, and two such hashes cost less here than one of 128 bits.
+ */
+export class PageIndex {
+  readonly #places = new Map<bigint, number>();
+  /** By place, counted in pages. */
+  readonly #seconds: bigint[] = [];
+
+  constructor() {
+    this.#places.set(xxh64(Buffer.alloc(PAGE_BYTES)), PartFrom.zeros);
+  }
+
+  /** Pages that are kept. */
+  get size(): number {
+    return this.#seconds.length;
+  }
+
+  /** Where the page is kept, in pages from the first one; `PartFrom.zeros` for zeros; undefined when it is not known. */
+  find(page: Uint8Array): number | undefined {
+    const place = this.#places.get(xxh64(page));
+    if (place === undefined) return undefined;
+    if (place === PartFrom.zeros) return isZero(page) ? PartFrom.zeros : undefined;
+    return this.#seconds[place] === xxh64(page, SECOND_SEED) ? place : undefined;
+  }
+
+  /** Give the page the next place, unless it is known. @returns whether it is new */
+  add(page: Uint8Array): boolean {
+    const first = xxh64(page);
+    // A page whose first hash is taken by another stays unknown: it is sent like one that changed.
+    if (this.#places.has(first)) return false;
+    this.#places.set(first, this.#seconds.length);
+    this.#seconds.push(xxh64(page, SECOND_SEED));
+    return true;
+  }
+}
+
+const zeroPage = Buffer.alloc(PAGE_BYTES);
+
+function isZero(page: Uint8Array): boolean {
+  return zeroPage.equals(page);
+}
