@@ -52,7 +52,8 @@ export function appContainer(app: AppOptions): ContainerSettings {
   return {
     engine: 'runc',
     rootfs: '/srv/rootfs',
-    command: ['/usr/bin/node', '/srv/server.mjs'],
+    // A small young generation, as one sets it for many small processes: what it holds is garbage, but it moves too.
+    command: ['/usr/bin/node', '--max-semi-space-size=2', '/srv/server.mjs'],
     env: {
       PORT: String(APP_PORT),
       MEMORY_MIB: String(app.memoryMib ?? 64),
@@ -60,6 +61,7 @@ export function appContainer(app: AppOptions): ContainerSettings {
     },
     port: APP_PORT,
     health: { path: '/health' },
+    tmpfs: ['/tmp'],
     mounts: [{ source: '/opt/holdfast/test/workload/app', destination: '/srv', readOnly: true }],
   };
 }
