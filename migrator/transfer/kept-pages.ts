@@ -50,6 +50,7 @@ export class KeptPages {
     const views: Uint8Array[] = [];
     let filled = 0;
     let taken = 0;
+    if (parts.length % 2 !== 0) throw damaged('half a part');
     for (let part = 0; part + 1 < parts.length; part += 2) {
       const sizeBytes = (parts[part] ?? 0) * PAGE_BYTES;
       const from = parts[part + 1] ?? PartFrom.zeros;
