@@ -92,7 +92,9 @@ async function play(
     for (let n = 1; n <= options.moves; n += 1) {
       say(`\nMove ${n} of ${options.moves}: ${here} → ${there}`);
       const fromMs = nowMs();
-      const ended = await system.migrate(there, (event) => tellStep(event, say));
+      const ended = await system.migrate(there, (event) => tellStep(event, say), {
+        strategy: options.strategy,
+      });
       await load.flowing(FLOWING_TIMEOUT_MS);
       windows.push({ fromMs, toMs: nowMs() });
       moves.push({ from: here, to: there, ended });

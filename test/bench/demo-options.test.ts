@@ -7,6 +7,7 @@ t.test('without options the demo makes two moves of 64 MiB at 500 requests/s ove
     ratePerS: 500,
     clients: 32,
     moves: 2,
+    strategy: 'pre-copy',
     link: { rateBps: 1e9 },
     keep: false,
     json: false,
@@ -19,6 +20,8 @@ t.test('all that was asked for is taken', async (t) => {
     '8',
     '--rps',
     '100',
+    '--strategy',
+    'stop-and-copy',
     '--moves',
     '30',
     '--link',
@@ -30,6 +33,7 @@ t.test('all that was asked for is taken', async (t) => {
     memoryMib: 8,
     ratePerS: 100,
     moves: 30,
+    strategy: 'stop-and-copy',
     link: { rateBps: 1e9, delayMs: 5 },
     keep: true,
     json: true,
@@ -39,6 +43,7 @@ t.test('all that was asked for is taken', async (t) => {
 t.test('what makes no sense is refused by name', async (t) => {
   for (const args of [
     ['--moves', '0'],
+    ['--strategy', 'post-haste'],
     ['--rps', 'many'],
     ['--memory-mib', ''],
     ['--mvoes', '3'],

@@ -1,6 +1,6 @@
 import type { AppReply } from '../../gateway/admin/schemas.ts';
 import { type ErrorBody, fromErrorBody } from '../../migrator/errors.ts';
-import type { MigrationEvent } from '../../migrator/events.ts';
+import type { MigrationEvent, Strategy } from '../../migrator/events.ts';
 import type { MigrationRecord } from '../../migrator/record.ts';
 
 export type EndedEvent = Extract<MigrationEvent, { type: 'ended' }>;
@@ -26,8 +26,8 @@ export class Admin {
   }
 
   /** Order a move; settles once it is in the journal. */
-  async order(app: string, to: string): Promise<string> {
-    const { id } = (await this.call('POST', '/v1/migrations', { app, to })) as { id: string };
+  async order(app: string, to: string, options: { strategy?: Strategy } = {}): Promise<string> {
+    const { id } = (await this.call('POST', '/v1/migrations', { app, to, ...options })) as { id: string };
     return id;
   }
 
@@ -58,8 +58,9 @@ export class Admin {
     app: string,
     to: string,
     onEvent: (event: MigrationEvent) => void = () => {},
+    options: { strategy?: Strategy } = {},
   ): Promise<EndedEvent> {
-    const id = await this.order(app, to);
+    const id = await this.order(app, to, options);
     for await (const event of this.events(id)) {
       onEvent(event);
       if (event.type === 'ended') return event;

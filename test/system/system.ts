@@ -5,7 +5,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
-import type { MigrationEvent } from '../../migrator/events.ts';
+import type { MigrationEvent, Strategy } from '../../migrator/events.ts';
 import { createLab, type Lab, type LabHost, type Link } from '../lab/lab.ts';
 import { disksDir } from '../lab/names.ts';
 import { Admin, type EndedEvent } from './admin.ts';
@@ -99,8 +99,12 @@ export class System {
   }
 
   /** Move the app, and follow it to its end, however it ends. */
-  migrate(to: string, onEvent?: (event: MigrationEvent) => void): Promise<EndedEvent> {
-    return this.admin.migrate(APP, to, onEvent);
+  migrate(
+    to: string,
+    onEvent?: (event: MigrationEvent) => void,
+    options?: { strategy?: Strategy },
+  ): Promise<EndedEvent> {
+    return this.admin.migrate(APP, to, onEvent, options);
   }
 
   /** The app's copies on all hosts, as runc itself tells. */
