@@ -5,7 +5,8 @@ const SECOND_SEED = 0x9e3779b97f4a7c15n;
 
 /**
  * Which pages the destination keeps, and where. A page is known by two 64-bit hashes of different seeds: two pages that
- * differ share both once in 2^128, and two such hashes cost less here than one of 128 bits.
+ * differ share both once in 2^128 by chance, and two such hashes cost less here than one of 128 bits. They do not hold
+ * against somebody who crafts pages, whatever the seeds: see docs/transfer.md.
  */
 export class PageIndex {
   readonly #places = new Map<bigint, number>();
