@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Footprint } from '../engine/engine.ts';
 import { HoldfastError } from '../errors.ts';
+import { PARENT_DIR } from '../memory/parent.ts';
 import { downloadImages } from '../transfer/download.ts';
 import { KeptPages } from '../transfer/kept-pages.ts';
 import { Deadlines } from './deadlines.ts';
@@ -115,11 +116,12 @@ export class DestinationSide {
       this.#prepared.set(id, { kept, keepBytes, leaseMs });
       this.#leases.begin(id, Deadlines.preCopyMs);
       try {
-        const dir = this.#host.workspaces.of(id).imagesDir;
+        const workspace = this.#host.workspaces.of(id);
+        await this.#host.workspaces.emptyImages(workspace);
         await downloadImages(request, response, {
-          dir,
+          dir: workspace.imagesDir,
           kept,
-          limitBytes: 0,
+          limitBytes: this.#limitOf(id),
           onWhole: async () => {},
           signal,
         });
@@ -135,10 +137,11 @@ export class DestinationSide {
     await this.#turn(id, container, Deadlines.sendMs, async (signal) => {
       const record = this.#record(id, 'images', phases);
       const workspace = this.#host.workspaces.of(id);
-      await this.#host.workspaces.emptyImages(workspace);
+      await this.#host.workspaces.emptyImages(workspace, PARENT_DIR);
       await this.#host.records.note({ ...record, phase: Phase.prepared });
       try {
         const { kept } = this.#prepared.get(id) ?? { kept: new KeptPages({ limitBytes: 0 }) };
+        await kept.beginCheckpoint(this.#limitOf(id));
         await downloadImages(request, response, {
           dir: workspace.imagesDir,
           kept,
@@ -147,7 +150,7 @@ export class DestinationSide {
           signal,
         });
       } catch (error) {
-        await this.#host.workspaces.emptyImages(workspace);
+        await this.#host.workspaces.emptyImages(workspace, PARENT_DIR);
         throw error;
       }
     });

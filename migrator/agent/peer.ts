@@ -1,7 +1,9 @@
 import { Value } from '@sinclair/typebox/value';
 import { type ErrorBody, fromErrorBody, HoldfastError } from '../errors.ts';
-import { matchPages } from '../memory/match-pages.ts';
+import { changedPages } from '../memory/changed-pages.ts';
+import type { Layouts } from '../memory/layout.ts';
 import { PageIndex } from '../memory/page-index.ts';
+import { parentPieces } from '../memory/parent.ts';
 import { newPages, type Rounds } from '../memory/rounds.ts';
 import type { TlsMaterial } from '../pki/tls-files.ts';
 import type { BufferStore } from '../transfer/buffers.ts';
@@ -21,8 +23,8 @@ export class Peer {
   readonly #path: string;
   readonly #codec: Codec | undefined;
   readonly #keepBytes: number;
-  /** Which pages were sent ahead. */
-  #index = new PageIndex();
+  /** What was sent ahead. */
+  #ahead: { readonly index: PageIndex; readonly layouts: Layouts } | undefined;
 
   private constructor(link: Link, path: string, offer: ImagesOffer) {
     this.#link = link;
@@ -68,16 +70,15 @@ export class Peer {
    */
   async preCopy(processes: () => Promise<readonly number[]>, signal: AbortSignal): Promise<PreCopyReply> {
     let index = new PageIndex();
-    let rounds: Rounds = { count: 0, newBytes: 0 };
-    this.#index = index; // What was kept before is forgotten at the other end as well.
+    let rounds: Rounds = { count: 0, newBytes: 0, layouts: new Map() };
+    this.#ahead = undefined; // What was kept before is forgotten at the other end as well.
     await this.#upload(Upload.pages, signal, (buffers, stop) => {
       // Should this be a second attempt, the other end begins anew too.
       index = new PageIndex();
-      rounds = { count: 0, newBytes: 0 };
-      const limitBytes = this.#keepBytes;
-      return newPages(processes, index, buffers, { limitBytes, rounds, signal: stop });
+      rounds = { count: 0, newBytes: 0, layouts: new Map() };
+      return memoryAhead(processes, index, buffers, { limitBytes: this.#keepBytes, rounds, signal: stop });
     });
-    this.#index = index; // Now, for the other end has all of it.
+    this.#ahead = { index, layouts: rounds.layouts }; // Now, for the other end has all of it.
     return { rounds: rounds.count, pageBytes: rounds.newBytes, bytesSent: this.#link.bytesSent };
   }
 
@@ -88,9 +89,14 @@ export class Peer {
    * @throws HoldfastError see `upload`, `readImages`
    */
   async send(dir: string, written: Promise<void>, signal: AbortSignal): Promise<SendReply> {
-    const { imageBytes } = await this.#upload(Upload.images, signal, (buffers, stop) =>
-      matchPages(readImages(dir, buffers, { written, signal: stop }), this.#index),
-    );
+    const ahead = this.#ahead;
+    const aheadPages = ahead?.index.size ?? 0;
+    const { imageBytes } = await this.#upload(Upload.images, signal, (buffers, stop) => {
+      const images = readImages(dir, buffers, { written, signal: stop });
+      if (!ahead) return images;
+      ahead.index.forgetFrom(aheadPages); // What a first attempt sent did not arrive.
+      return changedPages(images, { ...ahead, dir, buffers });
+    });
     return { bytesSent: this.#link.bytesSent, imageBytes };
   }
 
@@ -106,4 +112,14 @@ export class Peer {
   close(): void {
     this.#link.close();
   }
+}
+
+async function* memoryAhead(
+  processes: () => Promise<readonly number[]>,
+  index: PageIndex,
+  buffers: BufferStore,
+  options: { limitBytes: number; rounds: Rounds; signal: AbortSignal },
+): AsyncGenerator<Piece> {
+  yield* newPages(processes, index, buffers, options);
+  yield* parentPieces(options.rounds.layouts);
 }

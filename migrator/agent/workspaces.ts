@@ -46,10 +46,11 @@ export class Workspaces {
     return workspace;
   }
 
-  /** Throw away images that are worthless or about to come again. */
-  async emptyImages({ imagesDir }: Workspace): Promise<void> {
-    await rm(imagesDir, { recursive: true, force: true });
-    await mkdir(imagesDir, { mode: 0o700 });
+  /** Throw away images that are worthless or about to come again, but for `keep`. */
+  async emptyImages({ imagesDir }: Workspace, keep?: string): Promise<void> {
+    for (const name of await readdir(imagesDir)) {
+      if (name !== keep) await rm(path.join(imagesDir, name), { recursive: true });
+    }
   }
 
   async remove(migrationId: string): Promise<void> {

@@ -22,6 +22,13 @@ export class PageIndex {
     return this.#seconds.length;
   }
 
+  /** Forget the pages from this place on: they did not arrive. */
+  forgetFrom(size: number): void {
+    if (size >= this.size) return; // Looking through all of them takes time, and the app is frozen.
+    this.#seconds.length = size;
+    for (const [first, place] of this.#places) if (place >= size) this.#places.delete(first);
+  }
+
   /** Where the page is kept, in pages from the first one; `PartFrom.zeros` for zeros; undefined when it is not known. */
   find(page: Uint8Array): number | undefined {
     const place = this.#places.get(xxh64(page));
@@ -30,14 +37,15 @@ export class PageIndex {
     return this.#seconds[place] === xxh64(page, SECOND_SEED) ? place : undefined;
   }
 
-  /** Give the page the next place, unless it is known. @returns whether it is new */
-  add(page: Uint8Array): boolean {
+  /** Where the page is kept: where it was met before, or, when it is new, at the next place, which is then `size - 1`. */
+  place(page: Uint8Array): number {
+    const known = this.find(page);
+    if (known !== undefined) return known;
     const first = xxh64(page);
-    // A page whose first hash is taken by another stays unknown: it is sent like one that changed.
-    if (this.#places.has(first)) return false;
-    this.#places.set(first, this.#seconds.length);
+    // A page whose first hash is taken by another is never found again: it is kept anew whenever it is met.
+    if (!this.#places.has(first)) this.#places.set(first, this.size);
     this.#seconds.push(xxh64(page, SECOND_SEED));
-    return true;
+    return this.size - 1;
   }
 }
 

@@ -12,6 +12,12 @@ const FILE_OR_SHARED = 1 << 29;
 const ENTRY_BYTES = 8;
 const ENTRIES_AT_ONCE = 64 * 1024;
 
+/** Memory as it was at its address when it was read. */
+export interface MemoryPiece {
+  readonly address: number;
+  readonly bytes: Buffer;
+}
+
 interface Range {
   readonly start: number;
   readonly end: number;
@@ -21,10 +27,27 @@ interface Range {
  * Read the private memory a process has written to, in the order of its addresses, while it runs on. Pages that it
  * changes, gives up or swaps out meanwhile are read as they are, or not at all: whoever reads this must not rely on it.
  *
- * @param take gives the buffer for the next piece, which is at most as long
+ * The next piece is read while one is worked on: a piece is good until the next but one has been asked for.
+ *
+ * @param take gives the buffer for the next piece, which is at most as long; two, in turn, are enough
  * @yields whole pages; nothing for a process that has ended
  */
-export async function* readMemory(pid: number, take: () => Buffer): AsyncGenerator<Buffer> {
+export async function* readMemory(pid: number, take: () => Buffer): AsyncGenerator<MemoryPiece> {
+  const pieces = readInTurn(pid, take);
+  let next = pieces.next();
+  try {
+    for (let piece = await next; !piece.done; piece = await next) {
+      next = pieces.next();
+      next.catch(() => {}); // It is awaited in its turn; until then a failure is not unhandled.
+      yield piece.value;
+    }
+  } finally {
+    await next.catch(() => {});
+    await pieces.return(undefined);
+  }
+}
+
+async function* readInTurn(pid: number, take: () => Buffer): AsyncGenerator<MemoryPiece> {
   const memory = await open(`/proc/${pid}/mem`, 'r').catch(() => undefined);
   const pagemap = await open(`/proc/${pid}/pagemap`, 'r').catch(() => undefined);
   try {
@@ -80,14 +103,14 @@ async function* presentRanges(pagemap: FileHandle, area: Range, entries: Buffer)
   if (start !== undefined) yield { start, end: at };
 }
 
-async function* readRange(memory: FileHandle, range: Range, take: () => Buffer): AsyncGenerator<Buffer> {
+async function* readRange(memory: FileHandle, range: Range, take: () => Buffer): AsyncGenerator<MemoryPiece> {
   for (let at = range.start; at < range.end; ) {
     const buffer = take();
     const wanted = Math.min(buffer.length, range.end - at);
     const read = await memory.read(buffer, 0, wanted, at).catch(() => undefined);
     const length = (read?.bytesRead ?? 0) - ((read?.bytesRead ?? 0) % PAGE_BYTES);
     if (length === 0) return; // Unmapped meanwhile.
-    yield buffer.subarray(0, length);
+    yield { address: at, bytes: buffer.subarray(0, length) };
     at += length;
   }
 }

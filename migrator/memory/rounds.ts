@@ -1,6 +1,8 @@
 import { PAGE_BYTES } from '../transfer/frame.ts';
 import type { Piece } from '../transfer/piece.ts';
+import { innerPid, type Layout, type Layouts } from './layout.ts';
 import type { PageIndex } from './page-index.ts';
+import { BufferPair, type PageBuffers, PageKeeper } from './page-keeper.ts';
 import { readMemory } from './process-memory.ts';
 
 /** More rounds would only chase an app that writes faster than they read. */
@@ -17,6 +19,8 @@ export interface Rounds {
   count: number;
   /** Of pages that were new, in all of them. */
   newBytes: number;
+  /** Where the pages were in the last whole round. */
+  layouts: Layouts;
 }
 
 /**
@@ -28,44 +32,42 @@ export interface Rounds {
 export async function* newPages(
   processes: () => Promise<readonly number[]>,
   index: PageIndex,
-  buffers: { take(): Buffer; give(buffer: Buffer): void },
+  buffers: PageBuffers,
   options: { limitBytes: number; rounds: Rounds; signal: AbortSignal },
 ): AsyncGenerator<Piece> {
   const { rounds, signal } = options;
   const limitBytes = Math.min(options.limitBytes, MOST_BYTES);
   const isFull = () => rounds.newBytes + PAGE_BYTES > limitBytes;
-  const scratch = buffers.take();
+  const keeper = new PageKeeper(index, buffers);
+  const scratch = new BufferPair(buffers);
   let previousBytes = Number.POSITIVE_INFINITY;
-  let buffer = buffers.take();
-  let filled = 0;
   try {
     while (rounds.count < MOST_ROUNDS && !isFull()) {
       const before = rounds.newBytes;
+      const layouts: Layouts = new Map();
       for (const pid of await processes()) {
-        for await (const piece of readMemory(pid, () => scratch)) {
+        const layout: Layout = new Map();
+        for await (const { address, bytes } of readMemory(pid, scratch.next)) {
           signal.throwIfAborted();
-          if (isFull()) break;
-          for (let at = 0; at < piece.length && !isFull(); at += PAGE_BYTES) {
-            const page = piece.subarray(at, at + PAGE_BYTES);
-            if (!index.add(page)) continue;
-            rounds.newBytes += PAGE_BYTES;
-            page.copy(buffer, filled);
-            filled += PAGE_BYTES;
-            if (filled < buffer.length) continue;
-            yield { type: 'keep', raw: buffer, buffer };
-            buffer = buffers.take();
-            filled = 0;
+          for (let at = 0; at < bytes.length && !isFull(); at += PAGE_BYTES) {
+            const known = index.size;
+            layout.set(address + at, keeper.keep(bytes.subarray(at, at + PAGE_BYTES)));
+            rounds.newBytes += (index.size - known) * PAGE_BYTES;
           }
+          yield* keeper.full();
+          if (isFull()) break;
         }
+        const pidInside = await innerPid(pid);
+        if (pidInside !== undefined) layouts.set(pidInside, layout);
       }
       rounds.count++;
+      if (rounds.layouts.size === 0 || !isFull()) rounds.layouts = layouts;
       const broughtBytes = rounds.newBytes - before;
       if (broughtBytes < WORTHWHILE_BYTES || broughtBytes > previousBytes * CONVERGING) break;
       previousBytes = broughtBytes;
     }
-    if (filled > 0) yield { type: 'keep', raw: buffer.subarray(0, filled), buffer };
-    else buffers.give(buffer);
+    yield* keeper.rest();
   } finally {
-    buffers.give(scratch);
+    scratch.giveBack();
   }
 }

@@ -2,7 +2,6 @@ import { HoldfastError } from '../errors.ts';
 import { damaged } from './errors.ts';
 import { CHUNK_BYTES, PAGE_BYTES, PartFrom } from './frame.ts';
 
-const PAGES_IN_CHUNK = CHUNK_BYTES / PAGE_BYTES;
 const zeros = Buffer.alloc(CHUNK_BYTES);
 
 /**
@@ -10,18 +9,34 @@ const zeros = Buffer.alloc(CHUNK_BYTES);
  * name those they repeat. Held in this process's memory: an agent that dies loses nothing but a move.
  */
 export class KeptPages {
-  readonly #limitBytes: number;
-  /** Whole chunks but the last, so that a page's number tells where it is. */
-  readonly #chunks: Uint8Array[] = [];
+  readonly #limitAheadBytes: number;
+  #limitBytes: number;
+  readonly #chunks: { readonly firstPage: number; readonly bytes: Uint8Array }[] = [];
   #sizeBytes = 0;
+  /** What was there when the checkpoint itself began to come. */
+  #ahead: { readonly chunks: number; readonly sizeBytes: number } | undefined;
   #adding: Promise<void> = Promise.resolve();
 
   constructor(options: { limitBytes: number }) {
+    this.#limitAheadBytes = options.limitBytes;
     this.#limitBytes = options.limitBytes;
   }
 
   get sizeBytes(): number {
     return this.#sizeBytes;
+  }
+
+  /**
+   * The checkpoint itself comes: what of it was not sent ahead is kept as well, after the pages sent ahead. What an
+   * attempt before this one brought of it is forgotten: its sender does not count on it, and numbers the pages anew.
+   */
+  async beginCheckpoint(moreBytes: number): Promise<void> {
+    await this.#adding.catch(() => {}); // Told already, to whom it failed.
+    this.#adding = Promise.resolve();
+    this.#ahead ??= { chunks: this.#chunks.length, sizeBytes: this.#sizeBytes };
+    this.#chunks.length = this.#ahead.chunks;
+    this.#sizeBytes = this.#ahead.sizeBytes;
+    this.#limitBytes = this.#limitAheadBytes + moreBytes;
   }
 
   /** Keep these pages too, after those that came before. Settles when the next ones may come. */
@@ -68,8 +83,6 @@ export class KeptPages {
 
   #append(raw: Uint8Array): void {
     if (raw.length % PAGE_BYTES !== 0) throw damaged('kept pages that are not whole');
-    const last = this.#chunks.at(-1);
-    if (last !== undefined && last.length !== CHUNK_BYTES) throw damaged('kept pages after the last ones');
     if (this.#sizeBytes + raw.length > this.#limitBytes) {
       throw new HoldfastError(
         'IMAGES_TOO_LARGE',
@@ -77,19 +90,31 @@ export class KeptPages {
         { mend: 'run the same version of Holdfast everywhere' },
       );
     }
-    this.#chunks.push(raw);
+    this.#chunks.push({ firstPage: this.#sizeBytes / PAGE_BYTES, bytes: raw });
     this.#sizeBytes += raw.length;
   }
 
   #view(place: number, sizeBytes: number, views: Uint8Array[]): void {
     for (let done = 0; done < sizeBytes; ) {
       const page = place + done / PAGE_BYTES;
-      const chunk = this.#chunks[Math.floor(page / PAGES_IN_CHUNK)];
-      const start = (page % PAGES_IN_CHUNK) * PAGE_BYTES;
-      const view = chunk?.subarray(start, start + sizeBytes - done);
+      const chunk = this.#chunkOf(page);
+      const start = (page - (chunk?.firstPage ?? 0)) * PAGE_BYTES;
+      const view = chunk?.bytes.subarray(start, start + sizeBytes - done);
       if (view === undefined || view.length === 0) throw damaged('a page that was never sent');
       views.push(view);
       done += view.length;
     }
+  }
+
+  /** The last chunk that begins at the page or before it. */
+  #chunkOf(page: number): { readonly firstPage: number; readonly bytes: Uint8Array } | undefined {
+    let low = 0;
+    let high = this.#chunks.length;
+    while (high - low > 1) {
+      const middle = Math.floor((low + high) / 2);
+      if ((this.#chunks[middle]?.firstPage ?? 0) <= page) low = middle;
+      else high = middle;
+    }
+    return this.#chunks[low];
   }
 }

@@ -76,7 +76,9 @@ export async function receiveImages(options: ReceiveOptions): Promise<{ imageByt
             frame.length,
             async () => {
               const raw = await decode(frame, payload);
-              return frame.parts ? kept.assemble(frame.parts, raw, frame.length) : [raw];
+              if (!frame.parts) return [raw];
+              await kept.settled();
+              return kept.assemble(frame.parts, raw, frame.length);
             },
             () => buffers.give(buffer),
           );

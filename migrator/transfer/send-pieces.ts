@@ -89,7 +89,8 @@ async function toFrame(piece: Piece, choice: EncodingChoice, buffers: BufferStor
         },
     payload.length,
   );
-  return { parts: [header, payload], release: () => buffers.give(piece.buffer) };
+  const { buffer } = piece;
+  return { parts: [header, payload], release: () => buffer && buffers.give(buffer) };
 }
 
 async function encode(

@@ -1,4 +1,4 @@
-import { Step } from '../../migrator/events.ts';
+import { Step, Strategy } from '../../migrator/events.ts';
 import { unwrapCriu, wrapCriu } from './criu-wrapper.ts';
 import { type Fault, surviveAll } from './faults.ts';
 import type { Scene } from './scene.ts';
@@ -32,6 +32,7 @@ const faults: Fault[] = [
   },
   {
     name: 'the page images are cut short before the restore',
+    strategy: Strategy.stopAndCopy,
     strike: {
       at: Step.hold,
       make: (scene) =>
@@ -47,6 +48,7 @@ const faults: Fault[] = [
   {
     name: 'the agent of the destination is killed during the transfer',
     before: slow,
+    strategy: Strategy.stopAndCopy,
     strike: {
       at: Step.send,
       make: async (scene, { id }) => {
@@ -60,6 +62,7 @@ const faults: Fault[] = [
   {
     name: 'the link of the destination is cut during the transfer',
     before: slow,
+    strategy: Strategy.stopAndCopy,
     strike: {
       at: Step.send,
       make: async (scene, { id }) => {

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap';
-import { Outcome, type Step } from '../../migrator/events.ts';
+import { Outcome, type Step, type Strategy } from '../../migrator/events.ts';
 import { whyNoLab } from '../lab/needs-lab.ts';
 import { nowMs } from '../workload/exchange.ts';
 import type { Window } from '../workload/report.ts';
@@ -10,6 +10,8 @@ export interface Fault {
   readonly name: string;
   /** Before the order. */
   readonly before?: (scene: Scene) => Promise<void>;
+  /** What must meet the transfer is struck at one that takes its time: all of the memory, in the freeze. */
+  readonly strategy?: Strategy;
   /** Struck when this step begins. Without it `before` is all there is. */
   readonly strike?: {
     readonly at: Step;
@@ -72,11 +74,14 @@ async function survive(t: Test, scene: Scene, fault: Fault): Promise<void> {
   const { here, there } = scene;
   await fault.before?.(scene);
   let struck = fault.strike === undefined;
-  const ended = await scene.move(async (event, underWay) => {
-    if (struck || fault.strike === undefined || !begins(event, fault.strike.at)) return;
-    struck = true;
-    await fault.strike.make(scene, underWay);
-  });
+  const ended = await scene.move(
+    async (event, underWay) => {
+      if (struck || fault.strike === undefined || !begins(event, fault.strike.at)) return;
+      struck = true;
+      await fault.strike.make(scene, underWay);
+    },
+    fault.strategy ? { strategy: fault.strategy } : {},
+  );
   t.ok(struck, 'it was struck in time');
   t.equal(ended.outcome, outcome, ended.error?.message ?? 'no error');
   if (code !== undefined) t.match(ended.error?.code ?? '', code);

@@ -1,4 +1,4 @@
-import { Step } from '../../migrator/events.ts';
+import { Step, Strategy } from '../../migrator/events.ts';
 import { type Fault, surviveAll } from './faults.ts';
 import type { Scene } from './scene.ts';
 
@@ -16,6 +16,7 @@ const faults: Fault[] = [
     ...killedAt(Step.send),
     name: 'the gateway is killed during the transfer',
     before: (scene) => scene.slow(scene.there),
+    strategy: Strategy.stopAndCopy,
     mend: (scene) => scene.fast(scene.there),
     code,
   },

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import t, { type Test } from 'tap';
-import { Step } from '../../migrator/events.ts';
+import { Step, Strategy } from '../../migrator/events.ts';
 import type { MigrationRecord } from '../../migrator/record.ts';
 import { gateway } from '../gateway/cli/run.ts';
 import { whyNoLab } from '../lab/needs-lab.ts';
@@ -177,12 +177,15 @@ async function isRefused(t: Test, scene: Scene, refusal: Refusal): Promise<void>
 async function isAlone(t: Test, scene: Scene): Promise<void> {
   await scene.slow(scene.there);
   const to = scene.there;
-  const ended = await scene.move(async (event) => {
-    if (!begins(event, Step.send)) return;
-    const { code, stderr } = await command(scene, APP, to);
-    t.equal(code, 2);
-    t.match(stderr, /MIGRATION_UNDER_WAY.*\n.*wait for it/);
-  });
+  const ended = await scene.move(
+    async (event) => {
+      if (!begins(event, Step.send)) return;
+      const { code, stderr } = await command(scene, APP, to);
+      t.equal(code, 2);
+      t.match(stderr, /MIGRATION_UNDER_WAY.*\n.*wait for it/);
+    },
+    { strategy: Strategy.stopAndCopy },
+  );
   t.equal(ended.outcome, 'succeeded', 'the other one is not disturbed');
   await scene.load.flowing(20_000);
 }

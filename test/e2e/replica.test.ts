@@ -1,5 +1,5 @@
 import t from 'tap';
-import { Step } from '../../migrator/events.ts';
+import { Step, Strategy } from '../../migrator/events.ts';
 import { whyNoLab } from '../lab/needs-lab.ts';
 import { APP } from '../system/configs.ts';
 import { nowMs } from '../workload/exchange.ts';
@@ -30,10 +30,13 @@ t.test('with a replica reads go on while writes wait', { skip, timeout: 60_000 }
     const reader = readOn(scene.system.url, reads, reading.signal);
     const held = { fromMs: 0, toMs: 0 };
     const fromMs = nowMs();
-    const ended = await scene.move((event) => {
-      if (begins(event, Step.freeze)) held.fromMs = nowMs();
-      if (begins(event, Step.release)) held.toMs = nowMs();
-    });
+    const ended = await scene.move(
+      (event) => {
+        if (begins(event, Step.freeze)) held.fromMs = nowMs();
+        if (begins(event, Step.release)) held.toMs = nowMs();
+      },
+      { strategy: Strategy.stopAndCopy },
+    );
     await scene.load.flowing(20_000);
     const window = { fromMs, toMs: nowMs() };
     reading.abort();

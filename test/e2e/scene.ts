@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { MigrationEvent, Step } from '../../migrator/events.ts';
+import type { MigrationEvent, Step, Strategy } from '../../migrator/events.ts';
 import { createLab, type Lab, type LabHost, parseLink } from '../lab/lab.ts';
 import type { EndedEvent } from '../system/admin.ts';
 import { APP } from '../system/configs.ts';
@@ -93,9 +93,10 @@ export class Scene {
   /** Order a move to the other host, and let `strike` be called at each event; `here` is where the app is at the end. */
   async move(
     strike: (event: MigrationEvent, underWay: UnderWay) => Promise<void> | void = () => {},
+    options: { strategy?: Strategy } = {},
   ): Promise<EndedEvent> {
     const { admin } = this.system;
-    const id = await admin.order(APP, this.there);
+    const id = await admin.order(APP, this.there, options);
     const events: MigrationEvent[] = [];
     const within = AbortSignal.timeout(60_000);
     for (let tries = 0; ; tries += 1) {

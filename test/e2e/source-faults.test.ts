@@ -1,4 +1,4 @@
-import { Step } from '../../migrator/events.ts';
+import { Step, Strategy } from '../../migrator/events.ts';
 import { unwrapCriu, wrapCriu } from './criu-wrapper.ts';
 import { type Fault, surviveAll } from './faults.ts';
 import { eventually } from './scene.ts';
@@ -13,6 +13,7 @@ const faults: Fault[] = [
   {
     name: 'the agent of the source is killed while the app is frozen',
     before: (scene) => scene.slow(scene.there),
+    strategy: Strategy.stopAndCopy,
     strike: {
       at: Step.send,
       make: async (scene, { id }) => {

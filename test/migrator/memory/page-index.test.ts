@@ -13,9 +13,9 @@ const round = (lane: bigint, input: bigint) =>
 t.test('pages are known by their place, in the order they were added', (t) => {
   const index = new PageIndex();
   const [a, b] = [randomBytes(PAGE_BYTES), randomBytes(PAGE_BYTES)];
-  t.equal(index.add(a), true);
-  t.equal(index.add(b), true);
-  t.equal(index.add(Buffer.from(a)), false, 'a page takes one place');
+  t.equal(index.place(a), 0);
+  t.equal(index.place(b), 1);
+  t.equal(index.place(Buffer.from(a)), 0, 'a page takes one place');
   t.equal(index.find(b), 1);
   t.equal(index.find(a), 0);
   t.equal(index.find(randomBytes(PAGE_BYTES)), undefined);
@@ -25,9 +25,27 @@ t.test('pages are known by their place, in the order they were added', (t) => {
 
 t.test('zeros need no place', (t) => {
   const index = new PageIndex();
-  t.equal(index.add(Buffer.alloc(PAGE_BYTES)), false);
+  t.equal(index.place(Buffer.alloc(PAGE_BYTES)), PartFrom.zeros);
   t.equal(index.find(Buffer.alloc(PAGE_BYTES)), PartFrom.zeros);
   t.equal(index.size, 0);
+  t.end();
+});
+
+t.test('pages that did not arrive are forgotten, and their places given anew', (t) => {
+  const index = new PageIndex();
+  const [a, b, c] = [randomBytes(PAGE_BYTES), randomBytes(PAGE_BYTES), randomBytes(PAGE_BYTES)];
+  index.place(a);
+  const ahead = index.size;
+  index.forgetFrom(ahead);
+  t.equal(index.find(a), 0, 'nothing came after it');
+  index.place(b);
+  index.forgetFrom(ahead);
+  t.equal(index.size, 1);
+  t.equal(index.find(b), undefined);
+  t.equal(index.find(Buffer.alloc(PAGE_BYTES)), PartFrom.zeros, 'zeros need nobody to send them');
+  t.equal(index.place(c), 1);
+  t.equal(index.place(b), 2);
+  t.equal(index.place(a), 0);
   t.end();
 });
 
@@ -43,9 +61,10 @@ t.test('two pages with one and the same first hash are not taken for one another
   twin.writeBigUInt64LE(BigInt.asUintN(64, page.readBigUInt64LE(48) + difference * inverse), 48);
 
   const index = new PageIndex();
-  index.add(page);
-  t.equal(index.add(twin), false, 'its hash is taken');
-  t.equal(index.find(twin), undefined, 'so it is sent like a page that changed');
+  t.equal(index.place(page), 0);
+  t.equal(index.place(twin), 1, 'it gets a place of its own');
+  t.equal(index.find(twin), undefined, 'but its hash is taken');
+  t.equal(index.place(twin), 2, 'so it is kept anew whenever it is met');
   t.equal(index.find(page), 0);
   t.end();
 });

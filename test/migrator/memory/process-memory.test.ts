@@ -1,10 +1,12 @@
 import t from 'tap';
-import { readMemory } from '../../../migrator/memory/process-memory.ts';
+import { type MemoryPiece, readMemory } from '../../../migrator/memory/process-memory.ts';
 import { PAGE_BYTES } from '../../../migrator/transfer/frame.ts';
 import { startApp, textOf } from './app.ts';
 
-async function read(pid: number, sizeBytes: number): Promise<Buffer[]> {
-  const pieces: Buffer[] = [];
+const bytesOf = (pieces: readonly MemoryPiece[]) => Buffer.concat(pieces.map(({ bytes }) => bytes));
+
+async function read(pid: number, sizeBytes: number): Promise<MemoryPiece[]> {
+  const pieces: MemoryPiece[] = [];
   for await (const piece of readMemory(pid, () => Buffer.alloc(sizeBytes))) pieces.push(piece);
   return pieces;
 }
@@ -12,11 +14,20 @@ async function read(pid: number, sizeBytes: number): Promise<Buffer[]> {
 t.test('what a process has written is read while it runs on', async (t) => {
   const app = await startApp(t, 300);
   const pieces = await read(app.pid, 64 * 1024);
-  t.ok(pieces.every(({ length }) => length > 0 && length <= 64 * 1024 && length % PAGE_BYTES === 0));
-  const memory = Buffer.concat(pieces);
+  t.ok(
+    pieces.every(
+      ({ bytes }) => bytes.length > 0 && bytes.length <= 64 * 1024 && bytes.length % PAGE_BYTES === 0,
+    ),
+  );
+  let end = 0;
+  for (const { address, bytes } of pieces) {
+    if (address < end || address % PAGE_BYTES !== 0) t.fail('in the order of the addresses, page by page');
+    end = address + bytes.length;
+  }
+  const memory = bytesOf(pieces);
   for (const page of [0, 150, 299]) t.ok(memory.includes(textOf(page).repeat(100)), `page ${page}`);
   await app.refill();
-  t.ok(Buffer.concat(await read(app.pid, 64 * 1024)).includes(textOf(299, 1).repeat(100)), 'it runs');
+  t.ok(bytesOf(await read(app.pid, 64 * 1024)).includes(textOf(299, 1).repeat(100)), 'it runs');
 });
 
 t.test('a process that has ended has no memory', async (t) => {

@@ -11,7 +11,7 @@ async function run(
   signal = AbortSignal.timeout(20_000),
 ) {
   const index = new PageIndex();
-  const rounds: Rounds = { count: 0, newBytes: 0 };
+  const rounds: Rounds = { count: 0, newBytes: 0, layouts: new Map() };
   const buffers = new BufferStore({ sizeBytes: CHUNK_BYTES, keep: 4 });
   const pieces: Buffer[] = [];
   for await (const piece of newPages(processes, index, buffers, { limitBytes, rounds, signal })) {
@@ -38,6 +38,19 @@ t.test(
   },
 );
 
+t.test('it is known at which address each page was met last, in the order of the addresses', async (t) => {
+  const app = await startApp(t, 1000);
+  const { rounds, index, pages } = await run(async () => [app.pid]);
+  const layout = rounds.layouts.get(app.pid) ?? new Map<number, number>();
+  const addresses = [...layout.keys()];
+  t.ok(addresses.every((address, n) => n === 0 || address > (addresses[n - 1] ?? 0)));
+  t.ok([...layout.values()].every((place) => place < index.size));
+  // Neighbours in the app's buffer are neighbours in its memory.
+  const placeOf = (page: number) => pages.indexOf(textOf(page).repeat(100)) >> 12;
+  const addressOf = (page: number) => addresses.find((address) => layout.get(address) === placeOf(page)) ?? 0;
+  t.equal(addressOf(700) - addressOf(300), 400 * PAGE_BYTES);
+});
+
 t.test('what is written between two rounds comes in the next', async (t) => {
   const app = await startApp(t, 4000);
   let asked = 0;
@@ -53,12 +66,15 @@ t.test('what is written between two rounds comes in the next', async (t) => {
 t.test('no more comes than the other end keeps, to the page', async (t) => {
   const app = await startApp(t, 1000);
   const limitBytes = 100.5 * PAGE_BYTES;
-  t.equal((await run(async () => [app.pid], limitBytes)).rounds.newBytes, 100 * PAGE_BYTES);
+  const { rounds, index } = await run(async () => [app.pid], limitBytes);
+  t.equal(rounds.newBytes, 100 * PAGE_BYTES);
+  const places = [...(rounds.layouts.get(app.pid)?.values() ?? [])];
+  t.ok(places.length >= 100 && places.every((place) => place < index.size), 'where those are is known');
   t.equal((await run(async () => [app.pid], 0)).rounds.newBytes, 0);
 });
 
 t.test('an app without processes has nothing to send ahead', async (t) => {
-  t.match(await run(async () => []), { pieces: [], rounds: { count: 1, newBytes: 0 } });
+  t.match(await run(async () => []), { pieces: [], rounds: { count: 1, newBytes: 0, layouts: new Map() } });
 });
 
 t.test('it ends with its signal', async (t) => {

@@ -54,9 +54,41 @@ t.test('parts that do not make up their piece, and places never sent, are damage
   }
 });
 
-t.test('pages that are not whole, or come after the last ones, are damage', async (t) => {
+t.test('pages that are not whole are damage', async (t) => {
   await t.rejects(keep(randomBytes(100)), { code: 'IMAGES_DAMAGED' });
-  await t.rejects(keep(randomBytes(PAGE_BYTES), randomBytes(PAGE_BYTES)), { code: 'IMAGES_DAMAGED' });
+});
+
+t.test('chunks may have any number of pages', async (t) => {
+  const chunks = [3, 1, PAGES_IN_CHUNK, 2, 1].map((pages) => randomBytes(pages * PAGE_BYTES));
+  const all = Buffer.concat(chunks);
+  const pages = all.length / PAGE_BYTES;
+  const kept = await keep(...chunks);
+  for (let place = 0; place < pages; place++) {
+    const view = Buffer.concat(kept.assemble([1, place], Buffer.alloc(0), PAGE_BYTES));
+    if (!view.equals(all.subarray(place * PAGE_BYTES, (place + 1) * PAGE_BYTES))) t.fail(`page ${place}`);
+  }
+  t.ok(Buffer.concat(kept.assemble([pages, 0], Buffer.alloc(0), all.length)).equals(all));
+});
+
+t.test('of a checkpoint that comes again, the pages of the attempt before are forgotten', async (t) => {
+  const kept = new KeptPages({ limitBytes: PAGE_BYTES });
+  const [ahead, first, second] = [randomBytes(PAGE_BYTES), randomBytes(PAGE_BYTES), randomBytes(PAGE_BYTES)];
+  await kept.add(Promise.resolve(ahead));
+  await kept.beginCheckpoint(PAGE_BYTES);
+  await kept.add(Promise.resolve(first));
+  await kept.add(Promise.reject(new Error('cut')));
+  await kept.beginCheckpoint(PAGE_BYTES);
+  t.equal(kept.sizeBytes, PAGE_BYTES);
+  await kept.add(Promise.resolve(second));
+  await kept.settled();
+  const both = Buffer.concat(kept.assemble([2, 0], Buffer.alloc(0), 2 * PAGE_BYTES));
+  t.ok(both.equals(Buffer.concat([ahead, second])));
+  await kept.add(Promise.resolve(first));
+  await t.rejects(
+    kept.settled(),
+    { code: 'IMAGES_TOO_LARGE' },
+    'an attempt does not leave its room to the next',
+  );
 });
 
 t.test('no more is kept than there is room for', async (t) => {

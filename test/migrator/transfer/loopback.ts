@@ -16,6 +16,8 @@ export interface Loopback {
   readonly outDir: string;
   readonly inDir: string;
   link(port?: number): Link;
+  /** What was sent ahead. */
+  readonly kept: KeptPages;
   /** How each upload went at the receiving end, in order. */
   readonly outcomes: Promise<{ imageBytes: number } | HoldfastError>[];
 }
@@ -51,6 +53,7 @@ export async function loopback(
   });
   return {
     port,
+    kept,
     outDir,
     inDir: path.join(dir, 'in'),
     outcomes,

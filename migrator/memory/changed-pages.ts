@@ -1,0 +1,83 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { parsePagemap, writePagemap } from '../criu/pagemap.ts';
+import { PAGE_BYTES, PartFrom } from '../transfer/frame.ts';
+import type { Piece } from '../transfer/piece.ts';
+import type { Layouts } from './layout.ts';
+import { contentFile, pagesFile } from './page-files.ts';
+import type { PageIndex } from './page-index.ts';
+import { type PageBuffers, PageKeeper } from './page-keeper.ts';
+import { againstParent } from './parent.ts';
+
+/** What becomes of a file of the checkpoint. */
+type Fate =
+  | { readonly kind: 'as-it-is'; readonly file: number }
+  /** CRIU's pages: those not known yet are sent to be kept, while the rest is still being written. */
+  | { readonly kind: 'pages'; readonly places: number[] }
+  /** Says where the pages belong: written anew once all of them are known. */
+  | { readonly kind: 'pagemap' };
+
+/**
+ * Turn a checkpoint that is being written to `dir` into one that builds upon what was sent ahead: of its memory only
+ * the pages travel that were not met before, and only those are written that the parent does not have in their place.
+ */
+export async function* changedPages(
+  pieces: AsyncIterable<Piece>,
+  options: {
+    readonly dir: string;
+    readonly index: PageIndex;
+    readonly layouts: Layouts;
+    readonly buffers: PageBuffers;
+  },
+): AsyncGenerator<Piece> {
+  const { dir, layouts, buffers } = options;
+  const keeper = new PageKeeper(options.index, buffers);
+  const fates: Fate[] = [];
+  const pagemaps: string[] = [];
+  const placesOf = new Map<number, number[]>();
+  let files = 0;
+  for await (const piece of pieces) {
+    if (piece.type === 'keep') continue; // A checkpoint has none.
+    if (piece.type === 'file') {
+      const pagesId = /^pages-(\d+)\.img$/.exec(piece.path)?.[1];
+      if (pagesId !== undefined) {
+        const places: number[] = [];
+        placesOf.set(Number(pagesId), places);
+        fates.push({ kind: 'pages', places });
+      } else if (/^pagemap-.*\.img$/.test(piece.path)) {
+        pagemaps.push(piece.path);
+        fates.push({ kind: 'pagemap' });
+      } else {
+        fates.push({ kind: 'as-it-is', file: files++ });
+        yield piece;
+      }
+      continue;
+    }
+    const fate = fates[piece.file];
+    if (fate?.kind === 'as-it-is') yield { ...piece, file: fate.file };
+    else {
+      if (fate?.kind === 'pages') locate(piece, keeper, fate.places);
+      if (piece.type === 'data' && piece.buffer) buffers.give(piece.buffer);
+      yield* keeper.full();
+    }
+  }
+  yield* keeper.rest();
+  for (const name of pagemaps) {
+    const whole = parsePagemap(await readFile(path.join(dir, name)));
+    const pid = Number(/^pagemap-(\d+)\.img$/.exec(name)?.[1]);
+    const changed = againstParent(whole, placesOf.get(whole.pagesId) ?? [], layouts.get(pid) ?? new Map());
+    yield* pagesFile(files++, `pages-${whole.pagesId}.img`, changed.places);
+    yield* contentFile(files++, name, writePagemap(changed.pagemap));
+  }
+}
+
+/** Where each page of a piece of CRIU's pages is kept, or will be. */
+function locate(piece: Piece, keeper: PageKeeper, places: number[]): void {
+  if (piece.type === 'zero') {
+    for (let at = 0; at < piece.length; at += PAGE_BYTES) places.push(PartFrom.zeros);
+  } else if (piece.type === 'data') {
+    for (let at = 0; at < piece.length; at += PAGE_BYTES) {
+      places.push(keeper.keep(piece.raw.subarray(at, at + PAGE_BYTES)));
+    }
+  }
+}
