@@ -63,7 +63,6 @@ export function makeCgroups(lab: string, host: string): void {
       mkdirSync(group, { recursive: true });
       if (hierarchy.version === 2) delegate(path.dirname(group));
       else inheritCpuset(group);
-      preferCpu(group);
     }
     if (hierarchy.version === 2) mkdirSync(entryCgroup(hierarchy, lab, host), { recursive: true });
   }
@@ -77,18 +76,6 @@ function delegate(group: string): void {
     } catch {
       // Not every controller can be handed down on every machine; runc says it if it lacks one it needs.
     }
-  }
-}
-
-/**
- * A group counts as one process among all others of the machine, however many are in it. A lab's hosts stand for whole
- * machines: the load on them must not take their CPUs away.
- */
-const CPU_PREFERENCE: Readonly<Record<string, number>> = { 'cpu.shares': 4_096, 'cpu.weight': 400 };
-
-function preferCpu(group: string): void {
-  for (const [file, preference] of Object.entries(CPU_PREFERENCE)) {
-    if (read(path.join(group, file)) !== '') writeFileSync(path.join(group, file), String(preference));
   }
 }
 
