@@ -1,4 +1,5 @@
-import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
+import { readFileSync, statSync } from 'node:fs';
+import { type FileHandle, open, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HoldfastError } from '../errors.ts';
@@ -23,8 +24,13 @@ class Readings {
     return this.#open.get(file);
   }
 
+  /** The number of the next file. */
+  next(): number {
+    return this.#begun++;
+  }
+
   async begin(dir: string, file: string): Promise<Reading> {
-    const reading = { handle: await open(path.join(dir, file), 'r'), file: this.#begun++, offset: 0 };
+    const reading = { handle: await open(path.join(dir, file), 'r'), file: this.next(), offset: 0 };
     this.#open.set(file, reading);
     return reading;
   }
@@ -39,6 +45,8 @@ class Readings {
     for (const file of [...this.#open.keys()]) await this.end(file);
   }
 }
+
+const SMALL_BYTES = 64 * 1024;
 
 /** A growing file tells nobody by how much; what is there is looked for as often as this. */
 const POLL_MS = 4;
@@ -84,8 +92,12 @@ async function* readOn(
   buffers: BufferStore,
   last: boolean,
 ): AsyncGenerator<Piece> {
-  const { size } = await stat(path.join(dir, file));
+  const { size } = statSync(path.join(dir, file));
   let reading = readings.get(file);
+  if (last && reading === undefined && size <= SMALL_BYTES) {
+    yield* readSmall(dir, file, readings.next(), size);
+    return;
+  }
   if (!last && size - (reading?.offset ?? 0) < CHUNK_BYTES) return;
   if (reading === undefined) {
     reading = await readings.begin(dir, file);
@@ -110,6 +122,14 @@ async function listFiles(dir: string): Promise<string[]> {
     }
   }
   return files.sort();
+}
+
+/** A checkpoint is many small files: each at one go, without the thread pool's round trips, costs a tenth. */
+function* readSmall(dir: string, file: string, number: number, sizeBytes: number): Generator<Piece> {
+  yield { type: 'file', path: file };
+  const raw = readFileSync(path.join(dir, file)).subarray(0, sizeBytes);
+  if (raw.length > 0) yield { type: 'data', file: number, offset: 0, length: raw.length, raw };
+  yield { type: 'file-end', file: number, sizeBytes: raw.length };
 }
 
 /** One piece is read ahead of the one that is given. */
