@@ -1,4 +1,4 @@
-import { Step } from '../../migrator/events.ts';
+import { Step, Strategy } from '../../migrator/events.ts';
 import { type Fault, surviveAll } from './faults.ts';
 import type { Scene } from './scene.ts';
 
@@ -7,10 +7,10 @@ const FILLER = '/run/holdfast/filler';
 
 /** Leave so much room where the images go. */
 const fill = async (scene: Scene, host: string, leaveBytes: number): Promise<void> => {
-  await scene.sh(
-    host,
-    `free=$(($(stat -f -c '%a * %S' /run/holdfast))); fallocate -l $((free - ${leaveBytes})) ${FILLER}`,
-  );
+  const some = `free=$(($(stat -f -c '%a * %S' /run/holdfast))); fallocate -l $((free - ${leaveBytes})) ${FILLER}`;
+  // Others write there too: what was free a moment ago need not be so now.
+  const all = `cat /dev/zero >${FILLER} 2>/dev/null || true`;
+  await scene.sh(host, leaveBytes === 0 ? all : some);
 };
 
 const empty = (scene: Scene) =>
@@ -21,6 +21,7 @@ const faults: Fault[] = [4 << 20, 0].flatMap((leaveBytes) => {
   return [
     {
       name: `there is ${little} for the images at the destination`,
+      strategy: Strategy.stopAndCopy, // What is sent ahead would be there by then, and the rest be small enough.
       strike: { at: Step.hold, make: (scene) => fill(scene, scene.there, leaveBytes) },
       mend: empty,
       code: /^IMAGES_DISK_FULL$/,
@@ -29,7 +30,8 @@ const faults: Fault[] = [4 << 20, 0].flatMap((leaveBytes) => {
       name: `there is ${little} for the dump at the source`,
       before: (scene) => fill(scene, scene.here, leaveBytes),
       mend: empty,
-      code: /^IMAGES_DISK_FULL$/,
+      // CRIU's log lies on the same full file system: what it met need not have found room there.
+      code: /^(IMAGES_DISK_FULL|DUMP_FAILED)$/,
     },
   ] satisfies Fault[];
 });

@@ -95,7 +95,11 @@ t.test('a lab of two hosts', { skip }, async (t) => {
     t.match(await sh(a, 'runc list'), /box.*running/);
     let last = 0;
     while (last < 20) last = await count(a);
-    await sh(a, 'cd /run && runc checkpoint --image-path /run/image --work-path /run/work box');
+    // Frozen first: CRIU cannot seize a process that ends at that moment.
+    await sh(
+      a,
+      'cd /run && runc pause box && runc checkpoint --image-path /run/image --work-path /run/work box',
+    );
     await sh(a, 'tar -C /run -cf /run/image.tar image');
     writeFileSync(`${b.rootDir}/run/image.tar`, readFileSync(`${a.rootDir}/run/image.tar`));
 
