@@ -1,3 +1,4 @@
+import { DumpMemory } from '../engine/engine.ts';
 import { HoldfastError } from '../errors.ts';
 import { Deadlines } from './deadlines.ts';
 import {
@@ -87,7 +88,7 @@ export class SourceSide {
       if (!peer) throw wrongPhase(id, `${phase} and not connected`, 'dump');
       await this.#stopSending(id); // Of a dump before this one: its files are about to be written anew.
       const workspace = this.#host.workspaces.of(id);
-      const dumped = engineOf(this.#host, container).dump(container, workspace, signal);
+      const dumped = engineOf(this.#host, container).dump(container, workspace, DumpMemory.inImages, signal);
       const stop = new AbortController();
       const sent = peer.send(workspace.imagesDir, dumped, stop.signal);
       sent.catch(() => {}); // Told by `send`, which may come later or never.

@@ -43,6 +43,18 @@ export interface Workspace {
   readonly workDir: string;
 }
 
+/** What a dump does with the memory of the processes. */
+export const DumpMemory = {
+  /** It is written to the images, all of it. */
+  inImages: 'in-images',
+  /**
+   * It stays where it is: the images say which pages there are, and hold only those that cannot be brought later
+   * (stacks, shared and locked memory). The rest is read from the frozen processes.
+   */
+  leftInPlace: 'left-in-place',
+} as const;
+export type DumpMemory = (typeof DumpMemory)[keyof typeof DumpMemory];
+
 /**
  * What a host can do with containers. One implementation per container engine.
  *
@@ -81,11 +93,11 @@ export interface Engine {
    * Source: write the frozen container's checkpoint to `workspace.imagesDir`; it stays frozen, also when this fails.
    * Its files only grow until this settles: they are sent while they are written.
    * A dump cannot be broken off without harm to the app. When `signal` fires, or the agent dies, it goes on by itself;
-   * `thaw` waits for its end, and `remove` ends it with the container.
+   * `thaw` sees it to its end, and `remove` ends it with the container.
    *
    * @throws `DUMP_FAILED`, `IMAGES_DISK_FULL`, `CONTAINER_NOT_FROZEN`
    */
-  dump(name: string, workspace: Workspace, signal: AbortSignal): Promise<void>;
+  dump(name: string, workspace: Workspace, memory: DumpMemory, signal: AbortSignal): Promise<void>;
   /**
    * Destination: bring the container back to life from `workspace.imagesDir`. Settles when it runs. When it fails,
    * nothing of the container is left here, and it may be tried again.

@@ -1,10 +1,11 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { dumpServerArgs, freePort } from '../../criu/dump-server.ts';
 import { criuError, Phase } from '../../criu/errors.ts';
 import { watchRunaway } from '../../criu/runaway.ts';
 import { HoldfastError } from '../../errors.ts';
-import { ContainerState, type Engine, type Workspace } from '../engine.ts';
+import { ContainerState, DumpMemory, type Engine, type Workspace } from '../engine.ts';
 import { admitContainer, sourceFindings } from './admit.ts';
 import { writeBundle } from './bundle.ts';
 import type { RuncContainer } from './config.ts';
@@ -140,13 +141,19 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
       await cgroup.thaw(signal);
     },
 
-    async dump(name, workspace, signal) {
+    async dump(name, workspace, memory, signal) {
       const { state, cgroup } = await alive(name);
       if (state !== ContainerState.frozen) {
         throw new HoldfastError('CONTAINER_NOT_FROZEN', `${name} runs: it is dumped only when frozen`);
       }
-      const args = ['checkpoint', '--leave-running', ...CGROUPS_BY_RUNC, ...imageArgs(workspace), name];
+      const server = memory === DumpMemory.leftInPlace ? { dumpServerPort: await freePort() } : undefined;
+      const args = [
+        ...['checkpoint', '--leave-running', ...CGROUPS_BY_RUNC, ...imageArgs(workspace)],
+        ...(server ? dumpServerArgs(server.dumpServerPort) : []),
+        name,
+      ];
       const { code, said } = await runOnRecord(['--root', paths.runcRoot, ...args], {
+        ...server,
         recordFile: paths.operationFile(name),
         logFile: join(workspace.workDir, 'runc-dump.log'),
         cwd: workspace.workDir,

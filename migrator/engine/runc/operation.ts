@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from
 import { readFile, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { dismissDumpServer, dismissDumpServerOnceUp } from '../../criu/dump-server.ts';
 import { HoldfastError } from '../../errors.ts';
 import { processStart } from './processes.ts';
 
@@ -16,6 +17,8 @@ interface Operation {
   readonly start: number;
   /** Where runc and CRIU write their logs. */
   readonly logDir: string;
+  /** A dump that leaves memory in place ends when the server it opens here is dismissed. */
+  readonly dumpServerPort?: number;
 }
 
 export interface OperationResult {
@@ -40,9 +43,16 @@ const RECORD_BYTES = 1024;
  */
 export async function runOnRecord(
   args: readonly string[],
-  options: { recordFile: string; logFile: string; cwd: string; onAbort: OnAbort; signal: AbortSignal },
+  options: {
+    recordFile: string;
+    logFile: string;
+    cwd: string;
+    onAbort: OnAbort;
+    dumpServerPort?: number;
+    signal: AbortSignal;
+  },
 ): Promise<OperationResult> {
-  const { recordFile, logFile, signal } = options;
+  const { recordFile, logFile, dumpServerPort, signal } = options;
   if (signal.aborted) throw deadline(args, signal);
   const entry = reserve(recordFile);
   const child = spawn('runc', ['--log', logFile, ...args], {
@@ -52,7 +62,12 @@ export async function runOnRecord(
   });
   // Before anything else can happen: a dump that nobody knows of could be thawed into.
   if (child.pid === undefined) entry.drop();
-  else entry.fill({ pid: child.pid, start: processStart(child.pid), logDir: dirname(logFile) });
+  else {
+    const known = { pid: child.pid, start: processStart(child.pid), logDir: dirname(logFile) };
+    entry.fill({ ...known, ...(dumpServerPort === undefined ? {} : { dumpServerPort }) });
+  }
+  const settled = new AbortController();
+  if (dumpServerPort !== undefined) void dismissDumpServerOnceUp(dumpServerPort, settled.signal);
   const ended = new Promise<number>((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code) => resolve(code ?? 128));
@@ -82,6 +97,7 @@ export async function runOnRecord(
       cause: error,
     });
   } finally {
+    settled.abort();
     signal.removeEventListener('abort', abandon);
   }
 }
@@ -95,6 +111,7 @@ export async function awaitOperation(recordFile: string, signal: AbortSignal): P
         mend: 'try again; it ends by itself',
       });
     }
+    if (operation.dumpServerPort !== undefined) await dismissDumpServer(operation.dumpServerPort);
     await sleep(POLL_MS);
   }
 }

@@ -1,6 +1,12 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { ContainerStatus, Engine, Footprint, Workspace } from '../../../migrator/engine/engine.ts';
+import type {
+  ContainerStatus,
+  DumpMemory,
+  Engine,
+  Footprint,
+  Workspace,
+} from '../../../migrator/engine/engine.ts';
 import { HoldfastError } from '../../../migrator/errors.ts';
 
 /**
@@ -71,7 +77,7 @@ export class MemoryEngine implements Engine {
     this.states.set(name, 'running');
   }
 
-  async dump(name: string, workspace: Workspace, signal: AbortSignal): Promise<void> {
+  async dump(name: string, workspace: Workspace, _memory: DumpMemory, signal: AbortSignal): Promise<void> {
     await this.#call('dump', signal);
     await mkdir(path.join(workspace.imagesDir, 'sub'));
     await writeFile(path.join(workspace.imagesDir, 'pages.img'), this.memory.get(name) ?? '');

@@ -2,7 +2,7 @@ import { cpSync, truncateSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
-import type { Workspace } from '../../../../migrator/engine/engine.ts';
+import { DumpMemory, type Workspace } from '../../../../migrator/engine/engine.ts';
 import { assertNothingLeft, codeOf, inLab } from './fixtures/in-lab.ts';
 import { app, type LabEngine } from './fixtures/lab-engine.ts';
 
@@ -44,7 +44,7 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     await a.call('freeze', 'app');
     await a.call('freeze', 'app');
     t.equal((await a.call('status', 'app')).state, 'frozen');
-    await a.call('dump', 'app', workspace);
+    await a.call('dump', 'app', workspace, DumpMemory.inImages);
     t.equal((await a.call('status', 'app')).state, 'frozen', 'it is frozen after the dump');
     t.match(await cgroupState(a), /FROZEN|1/);
     t.equal(
@@ -74,7 +74,7 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     const before = (await a.ask('/')).beats;
     await a.call('freeze', 'app');
     const frozenFrom = performance.now();
-    await a.call('dump', 'app', workspace);
+    await a.call('dump', 'app', workspace, DumpMemory.inImages);
     while (performance.now() - frozenFrom < 500) await new Promise((resolve) => setImmediate(resolve));
     await a.call('thaw', 'app');
     const after = (await a.ask('/')).beats;
@@ -85,7 +85,7 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     const workspace = await a.workspace('full');
     await a.sh(`mount -t tmpfs -o size=4m tmpfs ${workspace.imagesDir}`);
     await a.call('freeze', 'app');
-    t.equal(await codeOf(a.call('dump', 'app', workspace)), 'IMAGES_DISK_FULL');
+    t.equal(await codeOf(a.call('dump', 'app', workspace, DumpMemory.inImages)), 'IMAGES_DISK_FULL');
     t.equal((await a.call('status', 'app')).state, 'frozen', 'it is frozen after the failure');
     await a.call('thaw', 'app');
     const { count, blocks } = await a.ask('/count');
@@ -94,13 +94,16 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
   });
 
   await t.test('a running container is not dumped', async (t) => {
-    t.equal(await codeOf(a.call('dump', 'app', await a.workspace('running'))), 'CONTAINER_NOT_FROZEN');
+    t.equal(
+      await codeOf(a.call('dump', 'app', await a.workspace('running'), DumpMemory.inImages)),
+      'CONTAINER_NOT_FROZEN',
+    );
   });
 
   await t.test('a dump outlives its deadline, and thaw waits for its end', async (t) => {
     const workspace = await a.workspace('late');
     await a.call('freeze', 'app');
-    t.equal(await codeOf(a.callWithin(15, 'dump', 'app', workspace)), 'DEADLINE');
+    t.equal(await codeOf(a.callWithin(15, 'dump', 'app', workspace, DumpMemory.inImages)), 'DEADLINE');
     await a.call('thaw', 'app');
     t.match(await a.sh(`tail -1 ${workspace.workDir}/dump.log`), /Dumping finished successfully/);
     t.equal((await a.ask('/count')).count, 6);
@@ -111,7 +114,7 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     const target = await b.workspace('moved');
     await b.call('prepare', 'app', target);
     await a.call('freeze', 'app');
-    await a.call('dump', 'app', source);
+    await a.call('dump', 'app', source, DumpMemory.inImages);
     copyImages(a, b, source, target);
     for (const image of ['core-1.img', 'pages-1.img']) {
       const damaged = await b.workspace(`damaged-${image}`);
@@ -136,7 +139,7 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     const target = await a.workspace('back');
     await a.call('prepare', 'app', target);
     await b.call('freeze', 'app');
-    await b.call('dump', 'app', source);
+    await b.call('dump', 'app', source, DumpMemory.inImages);
     copyImages(b, a, source, target);
     await a.call('restore', 'app', target);
     await b.call('remove', 'app');
@@ -149,7 +152,7 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     const source = await a.workspace('cut');
     const target = await b.workspace('cut');
     await a.call('freeze', 'app');
-    await a.call('dump', 'app', source);
+    await a.call('dump', 'app', source, DumpMemory.inImages);
     await a.call('thaw', 'app');
     copyImages(a, b, source, target);
     for (const timeoutMs of [10, 30, 50, 70]) {
@@ -176,7 +179,7 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     clients.push(await dial()); // The kernel takes it; the app has never seen it.
     const states = await a.sh("grep -E ':1F90 ' /proc/net/tcp6 | awk '{print $4}' | sort -u");
     t.match(states, /01[\s\S]*08/, 'established, waiting to close, and not accepted yet');
-    await a.call('dump', 'app', source);
+    await a.call('dump', 'app', source, DumpMemory.inImages);
     copyImages(a, b, source, target);
     await b.call('restore', 'app', target);
     await b.call('healthy', 'app');
@@ -208,7 +211,7 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     t.match(before, /CapEff:\s+0+a80425fb\n[\s\S]*NoNewPrivs:\s+1\nSeccomp:\s+2/);
     await b.call('prepare', 'family', target);
     await a.call('freeze', 'family');
-    await a.call('dump', 'family', source);
+    await a.call('dump', 'family', source, DumpMemory.inImages);
     copyImages(a, b, source, target);
     await b.call('restore', 'family', target);
     await b.call('healthy', 'family');
@@ -223,7 +226,7 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     const workspace = await a.workspace('orphan');
     await a.call('freeze', 'app');
     // A container's memory of 32 MiB is written in some 50 ms: the agent is gone by then.
-    const dumped = codeOf(a.call('dump', 'app', workspace));
+    const dumped = codeOf(a.call('dump', 'app', workspace, DumpMemory.inImages));
     await a.sh('while ! pgrep -x criu >/dev/null; do :; done');
     const successor = await a.succeed();
     t.equal(await dumped, 'AGENT_GONE');
