@@ -23,6 +23,9 @@ export const FRONT_PORT = 8080;
 export interface AppOptions {
   /** Of session records; Node's own memory comes on top. */
   readonly memoryMib?: number;
+  /** Texts that compress to a third, or random bytes; texts when not given. */
+  readonly memoryKind?: 'sessions' | 'random';
+  /** Pages rewritten, in MiB. */
   readonly dirtyMibPerS?: number;
 }
 
@@ -57,6 +60,7 @@ export function appContainer(app: AppOptions): ContainerSettings {
     env: {
       PORT: String(APP_PORT),
       MEMORY_MIB: String(app.memoryMib ?? 64),
+      MEMORY_KIND: app.memoryKind ?? 'sessions',
       DIRTY_MIB_PER_S: String(app.dirtyMibPerS ?? 0),
     },
     port: APP_PORT,

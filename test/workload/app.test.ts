@@ -75,13 +75,61 @@ t.test('the memory is filled before the app listens', async (t) => {
   }
 });
 
-t.test('session records compress as heaps do: by two and a half to four, and no two are alike', async (t) => {
-  const { record } = (await import(new URL('app/sessions.mjs', import.meta.url).href)) as {
-    record(): string;
-  };
-  const records = Array.from({ length: 4_000 }, record);
-  const plain = Buffer.from(records.join(''));
-  const ratio = plain.length / deflateSync(plain, { level: 1 }).length;
+interface Records {
+  readonly RECORD_BYTES: number;
+  readonly fillings: Readonly<Record<'sessions' | 'random', (place: Buffer) => void>>;
+  touch(place: Buffer): void;
+}
+const { RECORD_BYTES, fillings, touch } = (await import(
+  new URL('app/records.mjs', import.meta.url).href
+)) as Records;
+const recordsOf = (kind: 'sessions' | 'random') =>
+  Array.from({ length: 4_000 }, () => {
+    const place = Buffer.alloc(RECORD_BYTES);
+    fillings[kind](place);
+    return place;
+  });
+const distinct = (records: readonly Buffer[]) => new Set(records.map((one) => one.toString('latin1'))).size;
+const ratioOf = (records: readonly Buffer[]) => {
+  const plain = Buffer.concat(records);
+  return plain.length / deflateSync(plain, { level: 1 }).length;
+};
+
+t.test('session records are JSON, compress as heaps do, and no two are alike', async (t) => {
+  const records = recordsOf('sessions');
+  const ratio = ratioOf(records);
   t.ok(ratio > 2.5 && ratio < 4, `ratio ${ratio.toFixed(2)}`);
-  t.equal(new Set(records).size, records.length);
+  t.equal(distinct(records), records.length);
+  const whole = records.find((one) => one.toString().trimEnd().endsWith('}'));
+  t.match(JSON.parse(whole?.toString() ?? ''), {
+    sid: /^[0-9a-f]{32}$/,
+    cart: [{ price: Number }, {}, {}],
+    cookie: { expires: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/ },
+  });
+});
+
+t.test('a touched session has a new token, and is the same otherwise', async (t) => {
+  const place = Buffer.alloc(RECORD_BYTES, ' ');
+  place.write(
+    JSON.stringify({ sid: 'f'.repeat(32), csrfToken: 'A'.repeat(32), signature: 's', cart: [1, 2, 3] }),
+  );
+  const before = JSON.parse(place.toString()) as Record<string, unknown>;
+  touch(place);
+  const { csrfToken, ...after } = JSON.parse(place.toString()) as Record<string, unknown>;
+  t.match(csrfToken, /^[\w-]{32}$/);
+  t.not(csrfToken, before.csrfToken);
+  t.same({ ...before, csrfToken: undefined }, { ...after, csrfToken: undefined });
+});
+
+t.test('random records do not compress at all', async (t) => {
+  const records = recordsOf('random');
+  t.ok(ratioOf(records) < 1.01);
+  t.equal(distinct(records), records.length);
+});
+
+t.test('memory of no known kind is refused', async (t) => {
+  const { SessionStore } = (await import(new URL('app/sessions.mjs', import.meta.url).href)) as {
+    SessionStore: new (sizeMib: number, kind: string) => unknown;
+  };
+  t.throws(() => new SessionStore(1, 'velvet'), /sessions or random, not velvet/);
 });

@@ -9,7 +9,7 @@
  * | `GET /health` | 200 once the memory is filled |
  *
  * A visit's user is the cookie `session`, its id the header `x-load-id`. `?delayMs=` makes the answer wait.
- * Environment: `PORT`, `HOST`, `MEMORY_MIB`, `DIRTY_MIB_PER_S`.
+ * Environment: `PORT`, `HOST`, `MEMORY_MIB`, `MEMORY_KIND` (`sessions` or `random`), `DIRTY_MIB_PER_S`.
  */
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -22,7 +22,7 @@ const DELAY_LIMIT_MS = 60_000;
 
 const startedAt = new Date().toISOString();
 const ledger = new Ledger();
-const sessions = new SessionStore(numberFrom('MEMORY_MIB', 0));
+const sessions = new SessionStore(numberFrom('MEMORY_MIB', 0), process.env.MEMORY_KIND);
 sessions.keepDirtying(numberFrom('DIRTY_MIB_PER_S', 0));
 let inFlight = 0;
 let peakInFlight = 0;
