@@ -24,6 +24,8 @@ export interface LabOptions {
   readonly hosts?: readonly string[];
   /** The link of every host; as fast as the machine when not given. */
   readonly link?: Link;
+  /** Debian packages the hosts have beyond the usual ones. */
+  readonly packages?: readonly string[];
   /** The lab stays when this process ends, until `npm run lab -- down`. */
   readonly keep?: boolean;
   /** Ends the making of the lab, not the lab. */
@@ -58,12 +60,12 @@ const LINK_TIMEOUT_MS = 20_000;
  * @throws HoldfastError `LAB_…`, see machine.ts, rootfs.ts, names.ts, state.ts and started.ts
  */
 export async function createLab(options: LabOptions = {}): Promise<Lab> {
-  const { hosts = ['a', 'b'], link = {}, keep = false, log = () => {} } = options;
+  const { hosts = ['a', 'b'], link = {}, packages = [], keep = false, log = () => {} } = options;
   const name = options.name ?? `lab-${process.pid}-${randomBytes(3).toString('hex')}`;
   checkNames(name, hosts);
   const asked = options.signal ?? new AbortController().signal;
   await checkMachine({ delay: delayed(link) }, log, asked);
-  const rootfs = await ensureRootfs(log, asked);
+  const rootfs = await ensureRootfs(log, asked, packages);
   removeOrphans(log);
 
   const signal = AbortSignal.any([asked, AbortSignal.timeout(UP_TIMEOUT_MS)]);

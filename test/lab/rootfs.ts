@@ -44,13 +44,19 @@ const BUILD_TIMEOUT_MS = 900_000;
 const LOCK_TIMEOUT_MS = 1_200_000;
 
 /**
- * The directory of the root file system all hosts stand on; built on first use, then shared by all runs.
+ * The directory of the root file system all hosts stand on; built on first use, then shared by all runs. With
+ * `extraPackages` it is another one, beside that of everybody else.
  * It is built beside its place and moved there when whole, so an interrupted build leaves nothing that looks right.
  *
  * @throws HoldfastError `LAB_NO_MIRROR`, `LAB_ROOTFS_FAILED`, `LAB_PACKAGE_MISSING`
  */
-export async function ensureRootfs(log: (line: string) => void, signal: AbortSignal): Promise<string> {
-  const recipe = JSON.stringify([SUITE, PACKAGES, OPTIONS, process.arch]);
+export async function ensureRootfs(
+  log: (line: string) => void,
+  signal: AbortSignal,
+  extraPackages: readonly string[] = [],
+): Promise<string> {
+  const packages = [...PACKAGES, ...extraPackages];
+  const recipe = JSON.stringify([SUITE, packages, OPTIONS, process.arch]);
   const key = createHash('sha256').update(recipe).digest('hex').slice(0, 16);
   const dir = path.join(cacheDir(), 'rootfs', key);
   if (existsSync(dir)) return dir;
@@ -58,12 +64,17 @@ export async function ensureRootfs(log: (line: string) => void, signal: AbortSig
   await needPrograms({ mmdebstrap: 'mmdebstrap' }, log, signal);
   await withLock(`${path.dirname(dir)}/lock`, signal, async () => {
     if (existsSync(dir)) return;
-    await build(dir, log, signal);
+    await build(dir, packages, log, signal);
   });
   return dir;
 }
 
-async function build(dir: string, log: (line: string) => void, signal: AbortSignal): Promise<void> {
+async function build(
+  dir: string,
+  packages: readonly string[],
+  log: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const parent = path.dirname(dir);
   for (const entry of await readdir(parent)) {
     if (entry.endsWith('.part')) await removeTree(path.join(parent, entry));
@@ -73,7 +84,7 @@ async function build(dir: string, log: (line: string) => void, signal: AbortSign
   log(`lab: building the hosts' root file system (Debian ${SUITE}); once, about half a minute`);
   const startedMs = performance.now();
   try {
-    const build = ['mmdebstrap', ...OPTIONS, `--include=${PACKAGES.join(',')}`, SUITE, part, mirror];
+    const build = ['mmdebstrap', ...OPTIONS, `--include=${packages.join(',')}`, SUITE, part, mirror];
     await run('setpriv', [...GUARD, ...build], {
       signal: AbortSignal.any([signal, AbortSignal.timeout(BUILD_TIMEOUT_MS)]),
     });
