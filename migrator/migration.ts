@@ -1,46 +1,11 @@
-import type { Agent } from './agents.ts';
+import type { MigrationContext } from './context.ts';
 import { Deadlines, FOR_AS_LONG_AS_IT_TAKES, insist } from './deadlines.ts';
 import { type ErrorBody, HoldfastError, toErrorBody } from './errors.ts';
-import { type Figures, type MigrationEvent, Outcome, Step, Strategy } from './events.ts';
-import type { Gate } from './gate.ts';
+import { type Figures, Outcome, Step, Strategy } from './events.ts';
 import { holdBudgetMs, leaseMs } from './hold-budget.ts';
-import type { Placements } from './placements.ts';
 import { preflight } from './preflight.ts';
+import { Steps, within } from './steps.ts';
 import { IfItFails, wayBack } from './undo.ts';
-
-export interface Order {
-  readonly id: string;
-  readonly app: string;
-  readonly container: string;
-  readonly from: string;
-  readonly to: string;
-  readonly strategy: Strategy;
-}
-
-export interface HoldLimits {
-  readonly drainTimeoutMs: number;
-  readonly maxHoldMs: number;
-}
-
-/** An event without what is the same in all of one migration's. */
-export type EventBody = MigrationEvent extends infer E
-  ? E extends MigrationEvent
-    ? Omit<E, 'migrationId' | 'app' | 'at' | 'elapsedMs'>
-    : never
-  : never;
-
-export interface MigrationContext {
-  readonly order: Order;
-  readonly source: Agent;
-  readonly destination: Agent;
-  readonly gate: Gate;
-  readonly placements: Placements;
-  readonly limits: HoldLimits;
-  /** Journal the event, then tell it. @throws when a step could not be journaled: then it must not be made */
-  readonly emit: (body: EventBody) => Promise<void>;
-  /** Fires when the gateway itself must end: whatever is unfinished is left to the journal. */
-  readonly signal: AbortSignal;
-}
 
 /**
  * Move one app, as a saga: every step is journaled before it is made, and every step made can be undone until the
@@ -50,7 +15,7 @@ export interface MigrationContext {
 export class Migration {
   readonly #context: MigrationContext;
   readonly #orderedAt = performance.now();
-  readonly #begun: Set<Step>;
+  readonly #steps: Steps;
   #clean = true;
   /** By then the lease of what is at the destination has run out. Unknown after a crash, until it is asked for. */
   #leaseEndsAt: number | undefined;
@@ -61,7 +26,7 @@ export class Migration {
   /** @param begun the steps that the journal shows as begun, when a crashed migration is taken up again */
   constructor(context: MigrationContext, begun: readonly Step[] = []) {
     this.#context = context;
-    this.#begun = new Set(begun);
+    this.#steps = new Steps(context, begun);
   }
 
   /**
@@ -87,9 +52,9 @@ export class Migration {
 
   /** Finish or undo what a crashed gateway left behind. The gate holds the app's requests meanwhile. */
   async resume(): Promise<Outcome | undefined> {
-    this.#begun.add(Step.hold);
+    this.#steps.begun.add(Step.hold);
     return this.#carryOut(async () => {
-      if (this.#begun.has(Step.commit)) return this.#commit();
+      if (this.#steps.begun.has(Step.commit)) return this.#commit();
       throw new HoldfastError(
         'GATEWAY_RESTARTED',
         'the gateway was restarted in the middle of the migration',
@@ -124,7 +89,7 @@ export class Migration {
     }
     await this.#release();
     try {
-      await this.#step(Step.cleanup, Deadlines.cleanupMs, () => this.cleanUp(Outcome.succeeded));
+      await this.#steps.make(Step.cleanup, Deadlines.cleanupMs, () => this.cleanUp(Outcome.succeeded));
     } catch {
       this.#clean = false;
     }
@@ -133,7 +98,7 @@ export class Migration {
 
   async #preflight(): Promise<void> {
     const { order, source, destination } = this.#context;
-    await this.#step(
+    await this.#steps.make(
       Step.preflight,
       Deadlines.preflightMs,
       (signal) => preflight(order, source, destination, signal),
@@ -143,7 +108,7 @@ export class Migration {
 
   async #prepare(): Promise<void> {
     const { order, source, destination, limits } = this.#context;
-    await this.#step(Step.prepare, Deadlines.prepareMs, async (signal) => {
+    await this.#steps.make(Step.prepare, Deadlines.prepareMs, async (signal) => {
       const { container } = order;
       await destination.prepare(order.id, { container, leaseMs: leaseMs(limits) }, signal);
       await source.connect(order.id, { container, to: destination.url }, signal);
@@ -153,7 +118,7 @@ export class Migration {
   async #preCopy(): Promise<void> {
     const { order, source } = this.#context;
     if (order.strategy !== Strategy.preCopy) return;
-    await this.#step(
+    await this.#steps.make(
       Step.preCopy,
       Deadlines.preCopyMs,
       (signal) => source.preCopy(order.id, signal),
@@ -168,7 +133,7 @@ export class Migration {
     const budget = AbortSignal.timeout(holdBudgetMs(limits));
     const { drainTimeoutMs } = limits;
     try {
-      await this.#step(
+      await this.#steps.make(
         Step.hold,
         limits.maxHoldMs,
         () => gate.hold(order.app, { drainTimeoutMs, signal: AbortSignal.any([signal, budget]) }),
@@ -176,7 +141,7 @@ export class Migration {
       );
     } catch (error) {
       // A gate that could not be closed has opened itself again.
-      this.#begun.delete(Step.hold);
+      this.#steps.begun.delete(Step.hold);
       throw error;
     }
     return budget;
@@ -184,17 +149,17 @@ export class Migration {
 
   async #freeze(budget: AbortSignal): Promise<void> {
     const { order, source } = this.#context;
-    await this.#step(Step.freeze, Deadlines.freezeMs, async (signal) => {
+    await this.#steps.make(Step.freeze, Deadlines.freezeMs, async (signal) => {
       this.#frozenAt = (await source.freeze(order.id, AbortSignal.any([signal, budget]))).frozenAt;
     });
   }
 
   async #transfer(budget: AbortSignal): Promise<void> {
     const { order, source } = this.#context;
-    await this.#step(Step.dump, Deadlines.dumpMs, (signal) =>
+    await this.#steps.make(Step.dump, Deadlines.dumpMs, (signal) =>
       source.dump(order.id, AbortSignal.any([signal, budget])),
     );
-    const { bytesSent, imageBytes } = await this.#step(
+    const { bytesSent, imageBytes } = await this.#steps.make(
       Step.send,
       Deadlines.sendMs,
       (signal) => source.send(order.id, AbortSignal.any([signal, budget])),
@@ -205,11 +170,11 @@ export class Migration {
 
   async #restore(budget: AbortSignal): Promise<void> {
     const { order, destination } = this.#context;
-    await this.#step(Step.restore, Deadlines.restoreMs, async (signal) => {
+    await this.#steps.make(Step.restore, Deadlines.restoreMs, async (signal) => {
       const { runningAt } = await destination.restore(order.id, AbortSignal.any([signal, budget]));
       this.#thawedAt(runningAt);
     });
-    await this.#step(Step.healthCheck, Deadlines.healthCheckMs, (signal) =>
+    await this.#steps.make(Step.healthCheck, Deadlines.healthCheckMs, (signal) =>
       destination.health(order.id, AbortSignal.any([signal, budget])),
     );
   }
@@ -220,7 +185,7 @@ export class Migration {
    */
   async #commit(): Promise<void> {
     const { order, destination, placements, signal } = this.#context;
-    await this.#step(Step.commit, FOR_AS_LONG_AS_IT_TAKES, async () => {
+    await this.#steps.make(Step.commit, FOR_AS_LONG_AS_IT_TAKES, async () => {
       await insist((within) => destination.commit(order.id, within), {
         attemptMs: Deadlines.commitMs,
         withinMs: FOR_AS_LONG_AS_IT_TAKES,
@@ -233,7 +198,7 @@ export class Migration {
 
   async #release(): Promise<void> {
     const { order, gate, placements } = this.#context;
-    const report = await this.#step(
+    const report = await this.#steps.make(
       Step.release,
       Deadlines.undoMs,
       () => gate.release(order.app, placements.targetAt(order.app, order.to)),
@@ -246,7 +211,7 @@ export class Migration {
     const { emit, limits, signal } = this.#context;
     const leaseEndsAt = this.#leaseEndsAt ?? performance.now() + leaseMs(limits);
     let failure: unknown;
-    for (const undo of wayBack(this.#begun, this.#context, leaseEndsAt)) {
+    for (const undo of wayBack(this.#steps.begun, this.#context, leaseEndsAt)) {
       await emit({ type: 'undo-started', step: undo.step });
       try {
         const report = await undo.make();
@@ -268,30 +233,6 @@ export class Migration {
     if (this.#frozenAt !== undefined) this.#figures = { ...this.#figures, frozenMs: at - this.#frozenAt };
   }
 
-  async #step<T>(
-    step: Step,
-    timeoutMs: number,
-    make: (signal: AbortSignal) => Promise<T>,
-    detailOf?: (result: T) => Readonly<Record<string, number>>,
-  ): Promise<T> {
-    const { emit, signal } = this.#context;
-    await emit({ type: 'step-started', step });
-    this.#begun.add(step);
-    const began = performance.now();
-    try {
-      const withDeadline = timeoutMs === FOR_AS_LONG_AS_IT_TAKES ? signal : within(signal, timeoutMs);
-      const result = await make(withDeadline);
-      const durationMs = performance.now() - began;
-      const detail = detailOf ? { detail: detailOf(result) } : {};
-      await emit({ type: 'step-finished', step, durationMs, ...detail });
-      return result;
-    } catch (error) {
-      const durationMs = performance.now() - began;
-      await emit({ type: 'step-failed', step, durationMs, error: toErrorBody(error) });
-      throw error;
-    }
-  }
-
   async #end(outcome: Outcome, error?: unknown): Promise<Outcome> {
     const figures = { ...this.#figures, totalMs: this.#totalMs ?? this.#elapsedMs() };
     const failed: { error?: ErrorBody } = error === undefined ? {} : { error: toErrorBody(error) };
@@ -302,8 +243,4 @@ export class Migration {
   #elapsedMs(): number {
     return performance.now() - this.#orderedAt;
   }
-}
-
-function within(signal: AbortSignal, timeoutMs: number): AbortSignal {
-  return AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
 }

@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Agent } from './agents.ts';
+import type { EventBody, HoldLimits, Order } from './context.ts';
 import { Deadlines, FOR_AS_LONG_AS_IT_TAKES, insist } from './deadlines.ts';
 import { HoldfastError } from './errors.ts';
 import { DEFAULT_STRATEGY, type MigrationEvent, Outcome, type Strategy } from './events.ts';
 import { Feed } from './feed.ts';
 import type { Gate } from './gate.ts';
 import { Journal, type JournalContent, pruneJournals, readJournals } from './journal.ts';
-import { type EventBody, type HoldLimits, Migration, type Order } from './migration.ts';
+import { Migration } from './migration.ts';
 import type { Placements } from './placements.ts';
 import { type MigrationRecord, recordOf } from './record.ts';
 

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { MigrationContext } from './context.ts';
 import { Deadlines, FOR_AS_LONG_AS_IT_TAKES, insist } from './deadlines.ts';
 import { HoldfastError } from './errors.ts';
 import { Step } from './events.ts';
 import type { ReleaseReport } from './gate.ts';
-import type { MigrationContext } from './migration.ts';
 
 export const IfItFails = {
   /** What comes after it would be unsafe. */

@@ -1,0 +1,39 @@
+import type { Agent } from './agents.ts';
+import type { MigrationEvent, Strategy } from './events.ts';
+import type { Gate } from './gate.ts';
+import type { Placements } from './placements.ts';
+
+export interface Order {
+  readonly id: string;
+  readonly app: string;
+  readonly container: string;
+  readonly from: string;
+  readonly to: string;
+  readonly strategy: Strategy;
+}
+
+export interface HoldLimits {
+  readonly drainTimeoutMs: number;
+  readonly maxHoldMs: number;
+}
+
+/** An event without what is the same in all of one migration's. */
+export type EventBody = MigrationEvent extends infer E
+  ? E extends MigrationEvent
+    ? Omit<E, 'migrationId' | 'app' | 'at' | 'elapsedMs'>
+    : never
+  : never;
+
+/** What one migration works with. */
+export interface MigrationContext {
+  readonly order: Order;
+  readonly source: Agent;
+  readonly destination: Agent;
+  readonly gate: Gate;
+  readonly placements: Placements;
+  readonly limits: HoldLimits;
+  /** Journal the event, then tell it. @throws when a step could not be journaled: then it must not be made */
+  readonly emit: (body: EventBody) => Promise<void>;
+  /** Fires when the gateway itself must end: whatever is unfinished is left to the journal. */
+  readonly signal: AbortSignal;
+}
