@@ -46,8 +46,10 @@ t.test('it is known at which address each page was met last, in the order of the
   t.ok(addresses.every((address, n) => n === 0 || address > (addresses[n - 1] ?? 0)));
   t.ok([...layout.values()].every((place) => place < index.size));
   // Neighbours in the app's buffer are neighbours in its memory.
-  const placeOf = (page: number) => pages.indexOf(textOf(page).repeat(100)) >> 12;
-  const addressOf = (page: number) => addresses.find((address) => layout.get(address) === placeOf(page)) ?? 0;
+  const addressOf = (page: number) => {
+    const place = pages.indexOf(textOf(page).repeat(100)) >> 12;
+    return addresses.find((address) => layout.get(address) === place) ?? 0;
+  };
   t.equal(addressOf(700) - addressOf(300), 400 * PAGE_BYTES);
 });
 
