@@ -19,6 +19,8 @@ export interface AgentOptions {
   readonly stateDir: string;
   readonly tls: TlsMaterial;
   readonly engines: readonly Engine[];
+  /** How many threads may read the memory of a container; see docs/agent.md. */
+  readonly memory?: { readonly workers?: number };
   readonly log: Logger;
 }
 

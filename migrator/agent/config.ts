@@ -26,6 +26,13 @@ export const AgentConfig = Type.Object(
     runDir: Type.String({ pattern: '^/', default: '/run/holdfast' }),
     /** What must outlive a restart of the agent: on a disk. */
     stateDir: Type.String({ pattern: '^/', default: '/var/lib/holdfast' }),
+    memory: Type.Object(
+      {
+        /** Threads that read the memory of a container that is moved; as many as there are cores, up to 8, if not given. */
+        workers: Type.Optional(Type.Integer({ minimum: 1, maximum: 64 })),
+      },
+      { default: {}, additionalProperties: false },
+    ),
     containers: Type.Record(Type.String({ pattern: '^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$' }), ContainerConfig, {
       default: {},
       additionalProperties: false,

@@ -13,6 +13,7 @@ export interface HostContext {
   readonly workspaces: Workspaces;
   readonly turns: Turns;
   readonly tls: TlsMaterial;
+  readonly memory?: { readonly workers?: number };
   readonly log: Logger;
 }
 

@@ -3,8 +3,9 @@ import { type ErrorBody, fromErrorBody, HoldfastError } from '../errors.ts';
 import { changedPages } from '../memory/changed-pages.ts';
 import type { Layouts } from '../memory/layout.ts';
 import { PageIndex } from '../memory/page-index.ts';
+import type { PageReaders } from '../memory/page-readers.ts';
 import { parentPieces } from '../memory/parent.ts';
-import { newPages, type Rounds } from '../memory/rounds.ts';
+import { newPages, type Rounds, type Sources } from '../memory/rounds.ts';
 import type { TlsMaterial } from '../pki/tls-files.ts';
 import type { BufferStore } from '../transfer/buffers.ts';
 import { type Codec, codecs } from '../transfer/codec.ts';
@@ -23,11 +24,13 @@ export class Peer {
   readonly #path: string;
   readonly #codec: Codec | undefined;
   readonly #keepBytes: number;
+  readonly #readers: PageReaders;
   /** What was sent ahead. */
   #ahead: { readonly index: PageIndex; readonly layouts: Layouts } | undefined;
 
-  private constructor(link: Link, path: string, offer: ImagesOffer) {
+  private constructor(link: Link, path: string, offer: ImagesOffer, readers: PageReaders) {
     this.#link = link;
+    this.#readers = readers;
     this.#path = path;
     this.#codec = codecs.find(({ encoding }) => offer.encodings.includes(encoding));
     this.#keepBytes = offer.keepBytes;
@@ -36,12 +39,14 @@ export class Peer {
   /**
    * Connect, and ask whether images of this migration are awaited there.
    *
+   * @param options.readers of the app's memory: they are closed with the peer
    * @throws HoldfastError `LINK_BROKEN`, and what the other agent answers
    */
   static async connect(options: {
     url: string;
     migrationId: string;
     tls: TlsMaterial;
+    readers: PageReaders;
     signal: AbortSignal;
   }): Promise<Peer> {
     const { signal } = options;
@@ -56,7 +61,7 @@ export class Peer {
           mend: 'run the same version of Holdfast everywhere, and check that it is an agent',
         });
       }
-      return new Peer(link, path, body);
+      return new Peer(link, path, body, options.readers);
     } catch (error) {
       link.close();
       throw error;
@@ -70,15 +75,16 @@ export class Peer {
    */
   async preCopy(processes: () => Promise<readonly number[]>, signal: AbortSignal): Promise<PreCopyReply> {
     let index = new PageIndex();
-    let rounds: Rounds = { count: 0, newBytes: 0, layouts: new Map() };
+    let rounds: Rounds = { count: 0, newBytes: 0, tables: new Map() };
     this.#ahead = undefined; // What was kept before is forgotten at the other end as well.
     await this.#upload(Upload.pages, signal, (buffers, stop) => {
       // Should this be a second attempt, the other end begins anew too.
       index = new PageIndex();
-      rounds = { count: 0, newBytes: 0, layouts: new Map() };
-      return memoryAhead(processes, index, buffers, { limitBytes: this.#keepBytes, rounds, signal: stop });
+      rounds = { count: 0, newBytes: 0, tables: new Map() };
+      const sources = { processes, readers: this.#readers };
+      return memoryAhead(sources, index, buffers, { limitBytes: this.#keepBytes, rounds, signal: stop });
     });
-    this.#ahead = { index, layouts: rounds.layouts }; // Now, for the other end has all of it.
+    this.#ahead = { index, layouts: rounds.tables }; // Now, for the other end has all of it.
     return { rounds: rounds.count, pageBytes: rounds.newBytes, bytesSent: this.#link.bytesSent };
   }
 
@@ -111,15 +117,16 @@ export class Peer {
 
   close(): void {
     this.#link.close();
+    void this.#readers.close();
   }
 }
 
 async function* memoryAhead(
-  processes: () => Promise<readonly number[]>,
+  sources: Sources,
   index: PageIndex,
   buffers: BufferStore,
   options: { limitBytes: number; rounds: Rounds; signal: AbortSignal },
 ): AsyncGenerator<Piece> {
-  yield* newPages(processes, index, buffers, options);
-  yield* parentPieces(options.rounds.layouts);
+  yield* newPages(sources, index, buffers, options);
+  yield* parentPieces(options.rounds.tables);
 }

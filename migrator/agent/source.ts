@@ -1,5 +1,8 @@
 import { DumpMemory } from '../engine/engine.ts';
 import { HoldfastError } from '../errors.ts';
+import { threadsFor } from '../memory/pace.ts';
+import { PageReaders } from '../memory/page-readers.ts';
+import { whyNotAhead } from '../memory/system-page.ts';
 import { Deadlines } from './deadlines.ts';
 import {
   engineOf,
@@ -49,7 +52,8 @@ export class SourceSide {
       const known = this.#host.records.get(id);
       if (known && known.phase !== Phase.connected) throw migrationOver(id, known.phase);
       await this.#dropConnected(container);
-      const peer = await Peer.connect({ url, migrationId: id, tls: this.#host.tls, signal });
+      const readers = new PageReaders({ most: threadsFor(this.#host.memory?.workers) });
+      const peer = await Peer.connect({ url, migrationId: id, tls: this.#host.tls, readers, signal });
       this.#peers.set(id, peer);
       await this.#host.workspaces.make(id);
       await this.#host.records.save({ id, container, role: MigrationRole.source, phase: Phase.connected });
@@ -59,10 +63,15 @@ export class SourceSide {
   /** Send ahead what the container has in memory, while it runs. */
   async preCopy(id: string): Promise<PreCopyReply> {
     const { container } = this.#record(id, 'pre-copy', Phase.connected);
-    return this.#turn(id, container, Deadlines.preCopyMs, (signal) => {
+    return this.#turn(id, container, Deadlines.preCopyMs, async (signal) => {
       const { phase } = this.#record(id, 'pre-copy', Phase.connected);
       const peer = this.#peers.get(id);
       if (!peer) throw wrongPhase(id, `${phase} and not connected`, 'pre-copy');
+      const whyNot = whyNotAhead();
+      if (whyNot !== undefined) {
+        this.#host.log.warn({ migrationId: id, container }, whyNot);
+        return { rounds: 0, pageBytes: 0, bytesSent: 0 };
+      }
       return peer.preCopy(() => engineOf(this.#host, container).processes(container), signal);
     });
   }

@@ -5,6 +5,7 @@ import { PAGE_BYTES, PartFrom } from '../transfer/frame.ts';
 import type { Piece } from '../transfer/piece.ts';
 import type { Layouts } from './layout.ts';
 import { contentFile, pagesFile } from './page-files.ts';
+import { hashOf } from './page-hash.ts';
 import type { PageIndex } from './page-index.ts';
 import { type PageBuffers, PageKeeper } from './page-keeper.ts';
 import { againstParent } from './parent.ts';
@@ -77,7 +78,8 @@ function locate(piece: Piece, keeper: PageKeeper, places: number[]): void {
     for (let at = 0; at < piece.length; at += PAGE_BYTES) places.push(PartFrom.zeros);
   } else if (piece.type === 'data') {
     for (let at = 0; at < piece.length; at += PAGE_BYTES) {
-      places.push(keeper.keep(piece.raw.subarray(at, at + PAGE_BYTES)));
+      const page = piece.raw.subarray(at, at + PAGE_BYTES);
+      places.push(keeper.keep(page, hashOf(page)));
     }
   }
 }

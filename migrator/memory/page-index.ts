@@ -1,56 +1,67 @@
-import { xxh64 } from '@node-rs/xxhash';
-import { PAGE_BYTES, PartFrom } from '../transfer/frame.ts';
+import { PartFrom } from '../transfer/frame.ts';
+import { HASH_WORDS, isZeroHash, sameHash } from './page-hash.ts';
 
-const SECOND_SEED = 0x9e3779b97f4a7c15n;
+const FIRST_CAPACITY = 1024;
 
 /**
- * Which pages the destination keeps, and where. A page is known by two 64-bit hashes of different seeds: two pages that
- * differ share both once in 2^128 by chance, and two such hashes cost less here than one of 128 bits. They do not hold
- * against somebody who crafts pages, whatever the seeds: see docs/transfer.md.
+ * Which pages the destination keeps, and where, by their hashes. A hash table with open addressing in two typed arrays,
+ * 32 bytes a page at most: of 16 GiB there are four million, and as objects they would fill the heap.
  */
 export class PageIndex {
-  readonly #places = new Map<bigint, number>();
-  /** By place, counted in pages. */
-  readonly #seconds: bigint[] = [];
-
-  constructor() {
-    this.#places.set(xxh64(Buffer.alloc(PAGE_BYTES)), PartFrom.zeros);
-  }
+  /** By place. */
+  #hashes = new Uint32Array(FIRST_CAPACITY * HASH_WORDS);
+  /** Place + 1 where a hash leads to, 0 where nothing is; at least twice as many as there are places. */
+  #slots = new Int32Array(FIRST_CAPACITY * 2);
+  #size = 0;
 
   /** Pages that are kept. */
   get size(): number {
-    return this.#seconds.length;
+    return this.#size;
+  }
+
+  /** Where the page of this hash is kept, in pages from the first one; `PartFrom.zeros` for zeros. */
+  find(hashes: Uint32Array, at = 0): number | undefined {
+    if (isZeroHash(hashes, at)) return PartFrom.zeros;
+    const found = this.#slots[this.#slotOf(hashes, at)] ?? 0;
+    return found === 0 ? undefined : found - 1;
+  }
+
+  /** Where the page is kept: where it was met before, or, when it is new, at the next place, which is then `size - 1`. */
+  place(hashes: Uint32Array, at = 0): number {
+    const known = this.find(hashes, at);
+    if (known !== undefined) return known;
+    if ((this.#size + 1) * HASH_WORDS > this.#hashes.length) this.#grow();
+    const place = this.#size++;
+    this.#hashes.set(hashes.subarray(at, at + HASH_WORDS), place * HASH_WORDS);
+    this.#slots[this.#slotOf(hashes, at)] = place + 1;
+    return place;
   }
 
   /** Forget the pages from this place on: they did not arrive. */
   forgetFrom(size: number): void {
-    if (size >= this.size) return; // Looking through all of them takes time, and the app is frozen.
-    this.#seconds.length = size;
-    for (const [first, place] of this.#places) if (place >= size) this.#places.delete(first);
+    // The last to come goes first: then no page is ever looked for beyond the slot that becomes empty.
+    while (this.#size > size) {
+      this.#slots[this.#slotOf(this.#hashes, (this.#size - 1) * HASH_WORDS)] = 0;
+      this.#size--;
+    }
   }
 
-  /** Where the page is kept, in pages from the first one; `PartFrom.zeros` for zeros; undefined when it is not known. */
-  find(page: Uint8Array): number | undefined {
-    const place = this.#places.get(xxh64(page));
-    if (place === undefined) return undefined;
-    if (place === PartFrom.zeros) return isZero(page) ? PartFrom.zeros : undefined;
-    return this.#seconds[place] === xxh64(page, SECOND_SEED) ? place : undefined;
+  /** The slot that leads to this hash, or the empty one where it belongs. */
+  #slotOf(hashes: Uint32Array, at: number): number {
+    const mask = this.#slots.length - 1;
+    for (let slot = (hashes[at] ?? 0) & mask; ; slot = (slot + 1) & mask) {
+      const found = this.#slots[slot] ?? 0;
+      if (found === 0 || sameHash(this.#hashes, (found - 1) * HASH_WORDS, hashes, at)) return slot;
+    }
   }
 
-  /** Where the page is kept: where it was met before, or, when it is new, at the next place, which is then `size - 1`. */
-  place(page: Uint8Array): number {
-    const known = this.find(page);
-    if (known !== undefined) return known;
-    const first = xxh64(page);
-    // A page whose first hash is taken by another is never found again: it is kept anew whenever it is met.
-    if (!this.#places.has(first)) this.#places.set(first, this.size);
-    this.#seconds.push(xxh64(page, SECOND_SEED));
-    return this.size - 1;
+  #grow(): void {
+    const hashes = new Uint32Array(this.#hashes.length * 2);
+    hashes.set(this.#hashes);
+    this.#hashes = hashes;
+    this.#slots = new Int32Array(this.#slots.length * 2);
+    for (let place = 0; place < this.#size; place++) {
+      this.#slots[this.#slotOf(hashes, place * HASH_WORDS)] = place + 1;
+    }
   }
-}
-
-const zeroPage = Buffer.alloc(PAGE_BYTES);
-
-function isZero(page: Uint8Array): boolean {
-  return zeroPage.equals(page);
 }

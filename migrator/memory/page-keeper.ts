@@ -7,24 +7,6 @@ export interface PageBuffers {
   give(buffer: Buffer): void;
 }
 
-/** Two buffers in turn, for reading one while the other is worked on. */
-export class BufferPair {
-  readonly #buffers: PageBuffers;
-  readonly #pair: readonly [Buffer, Buffer];
-  #turn = 0;
-
-  constructor(buffers: PageBuffers) {
-    this.#buffers = buffers;
-    this.#pair = [buffers.take(), buffers.take()];
-  }
-
-  readonly next = (): Buffer => this.#pair[this.#turn++ % 2 === 0 ? 0 : 1];
-
-  giveBack(): void {
-    for (const buffer of this.#pair) this.#buffers.give(buffer);
-  }
-}
-
 /** Collects the pages that the other end does not keep yet, into pieces to be sent. */
 export class PageKeeper {
   readonly #index: PageIndex;
@@ -38,10 +20,10 @@ export class PageKeeper {
     this.#buffers = buffers;
   }
 
-  /** Where the page is kept, or will be once the pieces are sent. */
-  keep(page: Buffer): number {
+  /** Where the page is kept, or will be once the pieces are sent. @param hashes the page's, at `at` */
+  keep(page: Buffer, hashes: Uint32Array, at = 0): number {
     const known = this.#index.size;
-    const place = this.#index.place(page);
+    const place = this.#index.place(hashes, at);
     if (this.#index.size === known) return place;
     this.#buffer ??= this.#buffers.take();
     page.copy(this.#buffer, this.#filledBytes);

@@ -16,9 +16,14 @@ export function* parentPieces(layouts: Layouts): Generator<Piece> {
   let file = 0;
   for (const [pid, layout] of layouts) {
     const runs: GrowingRun[] = [];
-    for (const address of layout.keys()) append(runs, address, 1, PageFlag.present);
+    const places: number[] = [];
+    for (const [address, place] of layout) {
+      append(runs, address, 1, PageFlag.present);
+      places.push(place);
+    }
+    if (places.length === 0) continue; // Nothing would build upon it.
     const pagemap = writePagemap({ pagesId: pid, runs });
-    yield* pagesFile(file++, `${PARENT_DIR}/pages-${pid}.img`, [...layout.values()]);
+    yield* pagesFile(file++, `${PARENT_DIR}/pages-${pid}.img`, places);
     yield* contentFile(file++, `${PARENT_DIR}/pagemap-${pid}.img`, pagemap);
   }
 }

@@ -1,5 +1,7 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { PAGE_BYTES } from '../transfer/frame.ts';
+import type { Range } from './block.ts';
+import { innerPid } from './layout.ts';
 
 /** Of the memory map, in hexadecimal: where an area begins and ends, and what it is called. */
 const AREA = /^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \S+ *(.*)$/;
@@ -12,55 +14,72 @@ const FILE_OR_SHARED = 1 << 29;
 const ENTRY_BYTES = 8;
 const ENTRIES_AT_ONCE = 64 * 1024;
 
-/** Memory as it was at its address when it was read. */
-export interface MemoryPiece {
-  readonly address: number;
-  readonly bytes: Buffer;
-}
+/** A process whose memory is open to be read, whether it runs or is frozen. */
+export class ProcessMemory {
+  readonly pid: number;
+  /** In its own namespace: CRIU's images are named by it. */
+  readonly innerPid: number;
+  readonly #memory: FileHandle;
+  readonly #pagemap: FileHandle;
 
-interface Range {
-  readonly start: number;
-  readonly end: number;
-}
-
-/**
- * Read the private memory a process has written to, in the order of its addresses, while it runs on. Pages that it
- * changes, gives up or swaps out meanwhile are read as they are, or not at all: whoever reads this must not rely on it.
- *
- * The next piece is read while one is worked on: a piece is good until the next but one has been asked for.
- *
- * @param take gives the buffer for the next piece, which is at most as long; two, in turn, are enough
- * @yields whole pages; nothing for a process that has ended
- */
-export async function* readMemory(pid: number, take: () => Buffer): AsyncGenerator<MemoryPiece> {
-  const pieces = readInTurn(pid, take);
-  let next = pieces.next();
-  try {
-    for (let piece = await next; !piece.done; piece = await next) {
-      next = pieces.next();
-      next.catch(() => {}); // It is awaited in its turn; until then a failure is not unhandled.
-      yield piece.value;
-    }
-  } finally {
-    await next.catch(() => {});
-    await pieces.return(undefined);
+  private constructor(pid: number, inner: number, memory: FileHandle, pagemap: FileHandle) {
+    this.pid = pid;
+    this.innerPid = inner;
+    this.#memory = memory;
+    this.#pagemap = pagemap;
   }
-}
 
-async function* readInTurn(pid: number, take: () => Buffer): AsyncGenerator<MemoryPiece> {
-  const memory = await open(`/proc/${pid}/mem`, 'r').catch(() => undefined);
-  const pagemap = await open(`/proc/${pid}/pagemap`, 'r').catch(() => undefined);
-  try {
-    if (memory === undefined || pagemap === undefined) return;
-    const entries = Buffer.allocUnsafe(ENTRIES_AT_ONCE * ENTRY_BYTES);
-    for (const area of await writtenAreas(pid)) {
-      for await (const range of presentRanges(pagemap, area, entries)) {
-        yield* readRange(memory, range, take);
-      }
-    }
-  } finally {
+  /** Undefined for a process that has ended. It must be closed. */
+  static async open(pid: number): Promise<ProcessMemory | undefined> {
+    const memory = await open(`/proc/${pid}/mem`, 'r').catch(() => undefined);
+    const pagemap = await open(`/proc/${pid}/pagemap`, 'r').catch(() => undefined);
+    const inner = await innerPid(pid);
+    if (memory && pagemap && inner !== undefined) return new ProcessMemory(pid, inner, memory, pagemap);
     await memory?.close();
     await pagemap?.close();
+    return undefined;
+  }
+
+  /** The descriptor of `/proc/PID/mem`. */
+  get descriptor(): number {
+    return this.#memory.fd;
+  }
+
+  /**
+   * Where the process has private memory of its own that it has written to, in the order of the addresses. It may
+   * change, give up or swap out any of it meanwhile: whoever reads there must not rely on it.
+   */
+  async *presentRanges(): AsyncGenerator<Range> {
+    const entries = Buffer.allocUnsafe(ENTRIES_AT_ONCE * ENTRY_BYTES);
+    for (const area of await writtenAreas(this.pid)) yield* this.#presentIn(area, entries);
+  }
+
+  async *#presentIn(area: Range, entries: Buffer): AsyncGenerator<Range> {
+    let start: number | undefined;
+    let at = area.start;
+    while (at < area.end) {
+      const wanted = Math.min(entries.length, ((area.end - at) / PAGE_BYTES) * ENTRY_BYTES);
+      const read = await this.#pagemap
+        .read(entries, 0, wanted, (at / PAGE_BYTES) * ENTRY_BYTES)
+        .catch(() => undefined);
+      const count = Math.floor((read?.bytesRead ?? 0) / ENTRY_BYTES);
+      if (count === 0) break; // It has ended.
+      for (let entry = 0; entry < count; entry++, at += PAGE_BYTES) {
+        const flags = entries.readInt32LE(entry * ENTRY_BYTES + 4);
+        const own = (flags & PRESENT) !== 0 && (flags & FILE_OR_SHARED) === 0;
+        if (own) start ??= at;
+        else if (start !== undefined) {
+          yield { start, end: at };
+          start = undefined;
+        }
+      }
+    }
+    if (start !== undefined) yield { start, end: at };
+  }
+
+  async close(): Promise<void> {
+    await this.#memory.close();
+    await this.#pagemap.close();
   }
 }
 
@@ -78,51 +97,4 @@ async function writtenAreas(pid: number): Promise<Range[]> {
     }
   }
   return areas;
-}
-
-async function* presentRanges(pagemap: FileHandle, area: Range, entries: Buffer): AsyncGenerator<Range> {
-  let start: number | undefined;
-  let at = area.start;
-  while (at < area.end) {
-    const wanted = Math.min(entries.length, ((area.end - at) / systemPageBytes) * ENTRY_BYTES);
-    const read = await pagemap
-      .read(entries, 0, wanted, (at / systemPageBytes) * ENTRY_BYTES)
-      .catch(() => undefined);
-    const count = Math.floor((read?.bytesRead ?? 0) / ENTRY_BYTES);
-    if (count === 0) break;
-    for (let entry = 0; entry < count; entry++, at += systemPageBytes) {
-      const flags = entries.readInt32LE(entry * ENTRY_BYTES + 4);
-      const own = (flags & PRESENT) !== 0 && (flags & FILE_OR_SHARED) === 0;
-      if (own) start ??= at;
-      else if (start !== undefined) {
-        yield { start, end: at };
-        start = undefined;
-      }
-    }
-  }
-  if (start !== undefined) yield { start, end: at };
-}
-
-async function* readRange(memory: FileHandle, range: Range, take: () => Buffer): AsyncGenerator<MemoryPiece> {
-  for (let at = range.start; at < range.end; ) {
-    const buffer = take();
-    const wanted = Math.min(buffer.length, range.end - at);
-    const read = await memory.read(buffer, 0, wanted, at).catch(() => undefined);
-    const length = (read?.bytesRead ?? 0) - ((read?.bytesRead ?? 0) % PAGE_BYTES);
-    if (length === 0) return; // Unmapped meanwhile.
-    yield { address: at, bytes: buffer.subarray(0, length) };
-    at += length;
-  }
-}
-
-/** The kernel's page size, from the auxiliary vector (AT_PAGESZ, see getauxval(3)). */
-const AT_PAGESZ = 6n;
-const systemPageBytes = await readSystemPageBytes();
-
-async function readSystemPageBytes(): Promise<number> {
-  const vector = await readFile('/proc/self/auxv').catch(() => Buffer.alloc(0));
-  for (let at = 0; at + 16 <= vector.length; at += 16) {
-    if (vector.readBigUInt64LE(at) === AT_PAGESZ) return Number(vector.readBigUInt64LE(at + 8));
-  }
-  return PAGE_BYTES;
 }

@@ -1,16 +1,17 @@
 import { PAGE_BYTES } from '../transfer/frame.ts';
 import type { Piece } from '../transfer/piece.ts';
-import { innerPid, type Layout, type Layouts } from './layout.ts';
+import { BLOCK_PAGES, blocksOf, PageState } from './block.ts';
+import { HASH_WORDS } from './page-hash.ts';
 import type { PageIndex } from './page-index.ts';
-import { BufferPair, type PageBuffers, PageKeeper } from './page-keeper.ts';
-import { readMemory } from './process-memory.ts';
+import { type PageBuffers, PageKeeper } from './page-keeper.ts';
+import type { BlockRead, PageReaders, ReadRequest } from './page-readers.ts';
+import { PageTable, type TableBlock } from './page-table.ts';
+import { ProcessMemory } from './process-memory.ts';
 
 /** More rounds would only chase an app that writes faster than they read. */
 const MOST_ROUNDS = 5;
 /** What a round must bring for another one to be worth it. */
 const WORTHWHILE_BYTES = 1024 * 1024;
-/** As many pages as an index takes at about 100 bytes each without filling this process's heap: 16 GiB. */
-const MOST_BYTES = 4 * 1024 * 1024 * PAGE_BYTES;
 /** A round that brings more than this share of the one before does not converge. */
 const CONVERGING = 0.7;
 
@@ -19,8 +20,14 @@ export interface Rounds {
   count: number;
   /** Of pages that were new, in all of them. */
   newBytes: number;
-  /** Where the pages were in the last whole round. */
-  layouts: Layouts;
+  /** What is known of each process's memory, by the pids inside the container. */
+  tables: Map<number, PageTable>;
+}
+
+export interface Sources {
+  /** The processes as they are now, by the pids of this host. */
+  readonly processes: () => Promise<readonly number[]>;
+  readonly readers: PageReaders;
 }
 
 /**
@@ -30,44 +37,87 @@ export interface Rounds {
  * @param limitBytes of new pages: what the other end will keep
  */
 export async function* newPages(
-  processes: () => Promise<readonly number[]>,
+  { processes, readers }: Sources,
   index: PageIndex,
   buffers: PageBuffers,
   options: { limitBytes: number; rounds: Rounds; signal: AbortSignal },
 ): AsyncGenerator<Piece> {
-  const { rounds, signal } = options;
-  const limitBytes = Math.min(options.limitBytes, MOST_BYTES);
+  const { rounds, signal, limitBytes } = options;
   const isFull = () => rounds.newBytes + PAGE_BYTES > limitBytes;
   const keeper = new PageKeeper(index, buffers);
-  const scratch = new BufferPair(buffers);
   let previousBytes = Number.POSITIVE_INFINITY;
-  try {
-    while (rounds.count < MOST_ROUNDS && !isFull()) {
-      const before = rounds.newBytes;
-      const layouts: Layouts = new Map();
-      for (const pid of await processes()) {
-        const layout: Layout = new Map();
-        for await (const { address, bytes } of readMemory(pid, scratch.next)) {
-          signal.throwIfAborted();
-          for (let at = 0; at < bytes.length && !isFull(); at += PAGE_BYTES) {
-            const known = index.size;
-            layout.set(address + at, keeper.keep(bytes.subarray(at, at + PAGE_BYTES)));
-            rounds.newBytes += (index.size - known) * PAGE_BYTES;
-          }
+  while (rounds.count < MOST_ROUNDS && !isFull()) {
+    const before = rounds.newBytes;
+    const round = rounds.count + 1;
+    const met = new Map<number, PageTable>();
+    for (const pid of await processes()) {
+      const process = await ProcessMemory.open(pid);
+      if (process === undefined) continue; // It has ended.
+      try {
+        const table = rounds.tables.get(process.innerPid) ?? new PageTable();
+        met.set(process.innerPid, table);
+        for await (const read of readers.read(asked(process, table), signal)) {
+          const known = index.size;
+          const roomPages = Math.floor((limitBytes - rounds.newBytes) / PAGE_BYTES);
+          remember(read, { round, index, keeper, roomPages });
+          rounds.newBytes += (index.size - known) * PAGE_BYTES;
           yield* keeper.full();
           if (isFull()) break;
         }
-        const pidInside = await innerPid(pid);
-        if (pidInside !== undefined) layouts.set(pidInside, layout);
+      } finally {
+        await process.close();
       }
-      rounds.count++;
-      if (rounds.layouts.size === 0 || !isFull()) rounds.layouts = layouts;
-      const broughtBytes = rounds.newBytes - before;
-      if (broughtBytes < WORTHWHILE_BYTES || broughtBytes > previousBytes * CONVERGING) break;
-      previousBytes = broughtBytes;
+      if (isFull()) break;
     }
-    yield* keeper.rest();
-  } finally {
-    scratch.giveBack();
+    rounds.count = round;
+    if (isFull()) {
+      // What this round did not come to is taken to be as it was.
+      rounds.tables = new Map([...rounds.tables, ...met]);
+      break;
+    }
+    rounds.tables = met;
+    for (const table of met.values()) table.since = round;
+    const broughtBytes = rounds.newBytes - before;
+    if (broughtBytes < WORTHWHILE_BYTES || broughtBytes > previousBytes * CONVERGING) break;
+    previousBytes = broughtBytes;
+  }
+  yield* keeper.rest();
+}
+
+interface TableRequest extends ReadRequest {
+  readonly block: TableBlock;
+}
+
+/** What the process has in memory now, to be compared with what is known of it. */
+async function* asked(process: ProcessMemory, table: PageTable): AsyncGenerator<TableRequest> {
+  for await (const pages of blocksOf(process.presentRanges())) {
+    const block = table.ensure(pages.address);
+    yield { ...pages, memory: process.descriptor, known: block.hashes.buffer, block };
+  }
+}
+
+/** Enter what was read into the table, and keep the pages that are new. @param into.roomPages for so many of them */
+function remember(
+  { request, slot }: BlockRead<TableRequest>,
+  into: { round: number; index: PageIndex; keeper: PageKeeper; roomPages: number },
+): void {
+  const { block } = request;
+  const { index, keeper } = into;
+  const mostPages = index.size + into.roomPages;
+  let bytesAt = 0;
+  for (let page = 0; page < BLOCK_PAGES; page++) {
+    const state = slot.states[page];
+    if (state === PageState.unread) continue;
+    if (state === PageState.changed) {
+      const bytes = slot.bytes.subarray(bytesAt, bytesAt + PAGE_BYTES);
+      bytesAt += PAGE_BYTES;
+      const hashAt = page * HASH_WORDS;
+      if (index.size >= mostPages && index.find(slot.hashes, hashAt) === undefined) {
+        block.forget(page); // It is kept nowhere: whoever reads it again must be given it.
+        continue;
+      }
+      block.know(page, slot.hashes, keeper.keep(bytes, slot.hashes, hashAt));
+    }
+    block.metIn[page] = into.round;
   }
 }

@@ -3,6 +3,7 @@ import { readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import t, { type Test } from 'tap';
 import { parsePagemap } from '../../../migrator/criu/pagemap.ts';
+import { hashOf } from '../../../migrator/memory/page-hash.ts';
 import { PageIndex } from '../../../migrator/memory/page-index.ts';
 import { PAGE_BYTES } from '../../../migrator/transfer/frame.ts';
 import { type Loopback, loopback } from '../transfer/loopback.ts';
@@ -98,7 +99,7 @@ t.test('a checkpoint that comes again is numbered from where the pages ahead end
 t.test('pages the other end does not have are told as damage, nothing else is made of them', async (t) => {
   const ends = await loopback(t);
   const index = new PageIndex();
-  index.place(page(1));
+  index.place(hashOf(page(1)));
   await writeCheckpoint(ends.inDir, new Map([['1', new Map([[at(0), 1]])]]));
   await t.rejects(sendChanged(ends, { index, layouts: new Map() }), { code: 'IMAGES_DAMAGED' });
 });

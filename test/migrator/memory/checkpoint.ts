@@ -4,6 +4,7 @@ import path from 'node:path';
 import { PageFlag, type PageRun, parsePagemap, writePagemap } from '../../../migrator/criu/pagemap.ts';
 import { changedPages } from '../../../migrator/memory/changed-pages.ts';
 import type { Layouts } from '../../../migrator/memory/layout.ts';
+import { hashOf } from '../../../migrator/memory/page-hash.ts';
 import { PageIndex } from '../../../migrator/memory/page-index.ts';
 import { PARENT_DIR, parentPieces } from '../../../migrator/memory/parent.ts';
 import { codecs } from '../../../migrator/transfer/codec.ts';
@@ -54,13 +55,13 @@ export async function writeCheckpoint(
 /** Send pages to be kept, and the parent made of them. */
 export async function sendAhead(ends: Loopback, memories: Memories): Promise<Ahead> {
   const index = new PageIndex();
-  const layouts: Layouts = new Map();
+  const layouts = new Map<number, Map<number, number>>();
   const fresh: number[] = [];
   for (const [name, memory] of memories) {
     const layout = new Map<number, number>();
     for (const [address, number] of memory) {
       const before = index.size;
-      layout.set(address, index.place(page(number)));
+      layout.set(address, index.place(hashOf(page(number))));
       if (index.size > before) fresh.push(number);
     }
     layouts.set(Number(name), layout);

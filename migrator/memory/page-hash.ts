@@ -1,0 +1,38 @@
+import { xxh64 } from '@node-rs/xxhash';
+import { PAGE_BYTES } from '../transfer/frame.ts';
+
+/** Of the second of a page's two 64-bit hashes; the first has seed 0. */
+export const SECOND_SEED = 0x9e3779b97f4a7c15n;
+/** A page's two hashes as 32-bit numbers: no object is made of them, there being millions. */
+export const HASH_WORDS = 4;
+export const HASH_BYTES = HASH_WORDS * 4;
+
+/**
+ * What a page is known by: two 64-bit hashes of different seeds. Two pages that differ share both once in 2^128 by
+ * chance, and two such hashes cost less here than one of 128 bits. They do not hold against somebody who crafts pages,
+ * whatever the seeds: see docs/transfer.md.
+ */
+export function hashOf(page: Uint8Array): Uint32Array {
+  return new Uint32Array(BigUint64Array.of(firstHash(page), secondHash(page)).buffer);
+}
+
+export function firstHash(page: Uint8Array): bigint {
+  return xxh64(page);
+}
+
+export function secondHash(page: Uint8Array): bigint {
+  return xxh64(page, SECOND_SEED);
+}
+
+const zeroHash = hashOf(Buffer.alloc(PAGE_BYTES));
+
+export function sameHash(a: Uint32Array, aAt: number, b: Uint32Array, bAt: number): boolean {
+  return (
+    a[aAt] === b[bAt] && a[aAt + 1] === b[bAt + 1] && a[aAt + 2] === b[bAt + 2] && a[aAt + 3] === b[bAt + 3]
+  );
+}
+
+/** Whether this is the hash of a page of zeros. */
+export function isZeroHash(hashes: Uint32Array, at: number): boolean {
+  return sameHash(hashes, at, zeroHash, 0);
+}

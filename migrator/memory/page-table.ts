@@ -1,0 +1,66 @@
+import { PAGE_BYTES } from '../transfer/frame.ts';
+import { BLOCK_BYTES, BLOCK_PAGES } from './block.ts';
+import type { Layout } from './layout.ts';
+import { HASH_WORDS } from './page-hash.ts';
+
+/** What is known of the pages of one block. */
+export class TableBlock {
+  /** Shared with the readers. All zeros for a page that is not known. */
+  readonly hashes = new Uint32Array(new SharedArrayBuffer(BLOCK_PAGES * HASH_WORDS * 4));
+  readonly places = new Int32Array(BLOCK_PAGES);
+  /** The round in which the page was met last; 0 for never. */
+  readonly metIn = new Uint8Array(BLOCK_PAGES);
+
+  know(page: number, hashes: Uint32Array, place: number): void {
+    const at = page * HASH_WORDS;
+    this.hashes.set(hashes.subarray(at, at + HASH_WORDS), at);
+    this.places[page] = place;
+  }
+
+  forget(page: number): void {
+    this.hashes.fill(0, page * HASH_WORDS, (page + 1) * HASH_WORDS);
+    this.metIn[page] = 0;
+  }
+}
+
+/**
+ * A process's memory as it was met last: at each address the hash of the page and where it is kept, 21 bytes a page.
+ * Addresses are all it goes by: areas may come, go, grow and move as they like, a page is what is read at its address.
+ */
+export class PageTable implements Layout {
+  readonly #blocks = new Map<number, TableBlock>();
+  /** Pages that were not met since this round are none of the layout: the process has given them up. */
+  since = 1;
+
+  /** @param address of the block */
+  block(address: number): TableBlock | undefined {
+    return this.#blocks.get(address);
+  }
+
+  /** The block at this address, a new one when nothing of it is known. */
+  ensure(address: number): TableBlock {
+    const known = this.#blocks.get(address);
+    if (known) return known;
+    const block = new TableBlock();
+    this.#blocks.set(address, block);
+    return block;
+  }
+
+  /** Where the page is kept. */
+  get(address: number): number | undefined {
+    const offset = address % BLOCK_BYTES;
+    const block = this.#blocks.get(address - offset);
+    const page = offset / PAGE_BYTES;
+    return block && (block.metIn[page] ?? 0) >= this.since ? block.places[page] : undefined;
+  }
+
+  *[Symbol.iterator](): Generator<[address: number, place: number]> {
+    for (const address of [...this.#blocks.keys()].sort((a, b) => a - b)) {
+      const block = this.#blocks.get(address);
+      for (let page = 0; block && page < BLOCK_PAGES; page++) {
+        if ((block.metIn[page] ?? 0) >= this.since)
+          yield [address + page * PAGE_BYTES, block.places[page] ?? 0];
+      }
+    }
+  }
+}
