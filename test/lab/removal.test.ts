@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
+import { PLAIN_NODE } from '../build.ts';
 import { createLab, type Lab, leftovers, openLab, pruneLabs } from './lab.ts';
 import { whyNoLab } from './needs-lab.ts';
 import { removeLab } from './remove.ts';
@@ -38,7 +39,8 @@ function stillInUse(namespaces: readonly string[]): string[] {
 /** Another process with a lab of its own. */
 async function ownerOf(t: Test, name: string, ...how: string[]): Promise<ChildProcess> {
   const script = fileURLToPath(new URL('owner-of-a-lab.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--import', 'tsx', script, name, ...how], {
+  const node = [...PLAIN_NODE, process.execPath, '--import', 'tsx'];
+  const child = spawn('/usr/bin/env', [...node, script, name, ...how], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   t.teardown(() => {

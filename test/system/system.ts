@@ -3,9 +3,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import type { MigrationEvent, Strategy } from '../../migrator/events.ts';
+import { build, PLAIN_NODE, repoDir } from '../build.ts';
 import { createLab, type Lab, type LabHost, type Link } from '../lab/lab.ts';
 import { disksDir } from '../lab/names.ts';
 import { Admin, type EndedEvent } from './admin.ts';
@@ -44,10 +44,6 @@ export interface SystemOptions {
   readonly log?: (line: string) => void;
 }
 
-const repoDir = fileURLToPath(new URL('../..', import.meta.url));
-/** From the repository's root. */
-const TSX = `./${path.relative(repoDir, fileURLToPath(import.meta.resolve('tsx')))}`;
-
 /** A whole Holdfast on a lab: certificates, an agent on each host, the gateway on the machine, one app. */
 export class System {
   readonly lab: Lab;
@@ -61,14 +57,16 @@ export class System {
   readonly #ownsLab: boolean;
   #empty: ReadonlyMap<string, Inventory> = new Map();
 
-  constructor(lab: Lab, dir: string, ownsLab: boolean) {
+  constructor(lab: Lab, dir: string, program: string, ownsLab: boolean) {
     this.lab = lab;
     this.dir = dir;
     this.#ownsLab = ownsLab;
     this.admin = new Admin(`http://${adminAddress(lab)}:${ADMIN_PORT}`);
     this.url = `http://${lab.gatewayAddress}:${FRONT_PORT}`;
-    this.gateway = gatewayProgram(dir, this.admin.url);
-    this.#agents = new Map([...lab.hosts.values()].map((host) => [host.name, agentProgram(host, dir)]));
+    this.gateway = gatewayProgram(dir, program, this.admin.url);
+    this.#agents = new Map(
+      [...lab.hosts.values()].map((host) => [host.name, agentProgram(host, dir, program)]),
+    );
   }
 
   agent(host: string): Supervised {
@@ -149,6 +147,7 @@ export class System {
 export async function startSystem(options: SystemOptions = {}): Promise<System> {
   const log = options.log ?? (() => {});
   const { signal } = options;
+  const program = path.join(await build(), 'gateway/main.js');
   const lab =
     options.lab ??
     (await createLab({
@@ -160,7 +159,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   // On the lab's disk, which goes away with the lab whatever becomes of this process.
   await mkdir(disksDir(lab.name), { recursive: true });
   const dir = await mkdtemp(path.join(disksDir(lab.name), 'system-'));
-  const system = new System(lab, dir, options.lab === undefined);
+  const system = new System(lab, dir, program, options.lab === undefined);
   try {
     log(`hosts ${[...lab.hosts.keys()].join(', ')} are up; certificates and configuration`);
     await issueAll(lab, path.join(dir, 'pki'));
@@ -195,11 +194,8 @@ async function writeConfigs(lab: Lab, dir: string, options: SystemOptions): Prom
   }
 }
 
-/** Arguments of env(1): the test runner gives every program it starts, however indirectly, hooks for Node to load. */
-const PLAIN_NODE = ['-u', 'NODE_OPTIONS'];
-
-function gatewayProgram(dir: string, adminUrl: string): Supervised {
-  const serve = ['gateway/main.ts', 'serve', '-c', path.join(dir, 'gateway.yaml')];
+function gatewayProgram(dir: string, program: string, adminUrl: string): Supervised {
+  const serve = [program, 'serve', '-c', path.join(dir, 'gateway.yaml')];
   return new Supervised({
     name: 'gateway',
     logFile: path.join(dir, 'gateway.log'),
@@ -207,10 +203,7 @@ function gatewayProgram(dir: string, adminUrl: string): Supervised {
       spawn(
         'setpriv',
         // It must not outlive whoever started it, even one that was killed.
-        [
-          ...['--pdeathsig', 'KILL', '/usr/bin/env', ...PLAIN_NODE, process.execPath, '--import', TSX],
-          ...serve,
-        ],
+        ['--pdeathsig', 'KILL', '/usr/bin/env', ...PLAIN_NODE, process.execPath, ...serve],
         { cwd: repoDir, stdio: ['ignore', output, output] },
       ),
     ready: (signal) =>
@@ -221,17 +214,15 @@ function gatewayProgram(dir: string, adminUrl: string): Supervised {
   });
 }
 
-/** Debian builds its Node without type stripping: the hosts read the sources through tsx, as the machine does. */
-const AGENT_COMMAND = [
-  ...[...PLAIN_NODE, '/usr/bin/node', '--import', path.join('/opt/holdfast', TSX)],
-  ...['/opt/holdfast/gateway/main.ts', 'agent', '-c', '/etc/holdfast/agent.yaml'],
-];
-
-function agentProgram(host: LabHost, dir: string): Supervised {
+function agentProgram(host: LabHost, dir: string, program: string): Supervised {
+  const agent = [path.join('/opt/holdfast', program), 'agent', '-c', '/etc/holdfast/agent.yaml'];
   return new Supervised({
     name: `agent ${host.name}`,
     logFile: path.join(dir, `agent-${host.name}.log`),
-    spawn: (output) => host.spawn('/usr/bin/env', AGENT_COMMAND, { stdio: ['ignore', output, output] }),
+    spawn: (output) =>
+      host.spawn('/usr/bin/env', [...PLAIN_NODE, '/usr/bin/node', ...agent], {
+        stdio: ['ignore', output, output],
+      }),
     ready: (signal) =>
       retry(`the agent on ${host.name} does not listen`, signal, () => dial(host.address, AGENT_PORT)),
   });

@@ -1,6 +1,7 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
+import path from 'node:path';
+import { build, PLAIN_NODE, repoDir } from '../build.ts';
 import type { LoadOptions } from './load.ts';
 import type { LoadOrder, LoadReply } from './load-process.ts';
 import type { LoadReport, Window } from './report.ts';
@@ -18,8 +19,8 @@ export class RemoteLoad {
 
   /** Settles when the first good answer has come. */
   static async start(options: LoadOptions, timeoutMs = 20_000): Promise<RemoteLoad> {
-    const child = fork(fileURLToPath(new URL('load-process.ts', import.meta.url)), {
-      execArgv: ['--import', import.meta.resolve('tsx')],
+    const program = path.join(repoDir, await build(), 'test/workload/load-process.js');
+    const child = spawn('/usr/bin/env', [...PLAIN_NODE, process.execPath, program], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     const load = new RemoteLoad(child);

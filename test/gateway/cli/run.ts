@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import path from 'node:path';
+import { build, PLAIN_NODE, repoDir } from '../../build.ts';
 
-const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+const program = path.join(repoDir, await build(), 'gateway/main.js');
 
 export interface Finished {
   readonly code: number | null;
@@ -9,10 +10,10 @@ export interface Finished {
   readonly stderr: string;
 }
 
-/** `gateway ARGS…` as a child process, from the sources. */
+/** `gateway ARGS…` as a child process. */
 export function spawnGateway(args: readonly string[], env: Record<string, string> = {}): ChildProcess {
-  return spawn(process.execPath, ['--import', import.meta.resolve('tsx'), 'gateway/main.ts', ...args], {
-    cwd: ROOT,
+  return spawn('/usr/bin/env', [...PLAIN_NODE, process.execPath, program, ...args], {
+    cwd: repoDir,
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

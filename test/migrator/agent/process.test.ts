@@ -3,20 +3,17 @@ import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { AgentClient } from '../../../migrator/agent/client.ts';
 import { Role } from '../../../migrator/pki/role.ts';
+import { build, PLAIN_NODE, repoDir } from '../../build.ts';
 import { makePki, soon } from './two-hosts.ts';
 
-const MAIN = fileURLToPath(new URL('../../../gateway/main.ts', import.meta.url));
+const MAIN = path.join(repoDir, await build(), 'gateway/main.js');
 const isRoot = process.getuid?.() === 0;
 
-/** The test runner's own hooks are not for the product's processes. */
 function startAgent(config: string): ChildProcess {
-  const { NODE_OPTIONS: _, ...env } = process.env;
-  return spawn(process.execPath, ['--import', 'tsx', MAIN, 'agent', '-c', config], {
-    env,
+  return spawn('/usr/bin/env', [...PLAIN_NODE, process.execPath, MAIN, 'agent', '-c', config], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }
