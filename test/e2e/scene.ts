@@ -160,14 +160,10 @@ export class Scene {
 
   /** All that is left of migrations and should not be: on the hosts, in the agents' records, in the journal. */
   async leftovers(): Promise<string[]> {
-    const scratch = await Promise.all(
-      [...this.lab.hosts.values()].map(async (host) => {
-        const dirs = await sh(host, 'ls -d /tmp/.criu.* /tmp/holdfast-* 2>/dev/null || true');
-        return dirs
-          .split('\n')
-          .filter(Boolean)
-          .map((dir) => `${host.name}: ${dir}`);
-      }),
+    const scratch = [...this.lab.hosts.values()].flatMap(({ name, rootDir }) =>
+      list(path.join(rootDir, 'tmp'))
+        .filter((file) => /^(\.criu\.|holdfast-)/.test(file))
+        .map((file) => `${name}: /tmp/${file}`),
     );
     const open = [...this.lab.hosts.keys()].flatMap((host) =>
       this.#records(host)
@@ -178,7 +174,7 @@ export class Scene {
     const unclosed = list(journals).filter(
       (file) => !readFileSync(path.join(journals, file), 'utf8').includes('"type":"closed"'),
     );
-    return [...(await this.system.leftovers()), ...scratch.flat(), ...open, ...unclosed];
+    return [...(await this.system.leftovers()), ...scratch, ...open, ...unclosed];
   }
 
   /** What is still left after a while: an agent that was away is told a little later. */

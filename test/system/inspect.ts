@@ -1,3 +1,6 @@
+import { type Dirent, readdirSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
 import type { LabHost } from '../lab/lab.ts';
 
 /** One container as runc itself tells of it, whatever the product says. */
@@ -22,37 +25,61 @@ export const AGENT_STATE_DIR = '/run/holdfast';
 
 /** Containers on a host by every runc root below the agent's state directory. */
 export async function instancesOn(host: LabHost): Promise<Instance[]> {
-  const script = `
-    find ${AGENT_STATE_DIR} -name state.json 2>/dev/null | while read file; do
-      dirname "$(dirname "$file")"
-    done | sort -u | while read root; do runc --root "$root" list -f json; done`;
-  const text = await shell(host, script);
-  const lists = text
-    .split('\n')
-    .filter((line) => line.startsWith('['))
-    .map((line) => JSON.parse(line) as { id: string; status: string; pid: number }[]);
+  const states = below(host, AGENT_STATE_DIR).filter(({ file }) => path.basename(file) === 'state.json');
+  const roots = [...new Set(states.map(({ file }) => path.join(AGENT_STATE_DIR, file, '../..')))];
+  const lists = await Promise.all(
+    roots.map(async (root) => {
+      const signal = AbortSignal.timeout(TIMEOUT_MS);
+      const { stdout } = await host.exec('runc', ['--root', root, 'list', '-f', 'json'], { signal });
+      return (JSON.parse(stdout) ?? []) as { id: string; status: string; pid: number }[];
+    }),
+  );
   return lists.flat().map(({ id, status, pid }) => ({ host: host.name, id, status, pid }));
 }
 
-/** Taken when no migration is under way. */
+/** Taken when no migration is under way. Read from the machine: to start programs on the host takes ten times as long. */
 export async function inventoryOf(host: LabHost): Promise<Inventory> {
-  const [mounts, files, cgroups, programs] = await Promise.all([
-    shell(host, `awk '{print $5 " " $9}' /proc/1/mountinfo`),
-    // Whatever the agent has on tmpfs, save the first level of empty directories, which it makes once and keeps.
-    shell(
-      host,
-      `cd ${AGENT_STATE_DIR} 2>/dev/null || exit 0; find . -mindepth 1 ! -type d; find . -mindepth 2 -type d`,
-    ),
-    shell(host, 'find /sys/fs/cgroup -mindepth 1 -type d'),
-    shell(host, 'for p in /proc/[0-9]*; do cat $p/comm 2>/dev/null || true; done'),
-  ]);
-  const lines = (text: string) => text.split('\n').filter(Boolean).sort();
+  const mountinfo = await readFile(`/proc/${host.initPid}/mountinfo`, 'utf8');
+  const mounts = mountinfo.split('\n').filter(Boolean);
+  const pids = (await readdir(path.join(host.rootDir, 'proc'))).filter((name) => /^\d+$/.test(name));
+  const programs = await Promise.all(
+    pids.map((pid) => readFile(path.join(host.rootDir, 'proc', pid, 'comm'), 'utf8').catch(() => '')),
+  );
+  const sorted = (lines: readonly string[]) => lines.map((line) => line.trimEnd()).sort();
   return {
-    mounts: lines(mounts),
-    files: lines(files),
-    cgroups: lines(cgroups),
-    programs: lines(programs).filter((name) => /^(criu|runc|tar|socat)/.test(name)),
+    mounts: sorted(mounts.map((line) => line.split(' ')).map((fields) => `${fields[4]} ${fields[8]}`)),
+    // Whatever the agent has on tmpfs, save the first level of empty directories, which it makes once and keeps.
+    files: sorted(
+      below(host, AGENT_STATE_DIR)
+        .filter(({ file, isDirectory }) => !isDirectory || file.includes('/'))
+        .map(({ file }) => file),
+    ),
+    cgroups: sorted(
+      below(host, '/sys/fs/cgroup')
+        .filter(({ isDirectory }) => isDirectory)
+        .map(({ file }) => file),
+    ),
+    programs: sorted(programs).filter((name) => /^(criu|runc|tar|socat)/.test(name)),
   };
+}
+
+/** All files and directories below a directory of a host, without those that go away meanwhile. */
+function below(host: LabHost, top: string, dir = ''): { file: string; isDirectory: boolean }[] {
+  return entriesOf(path.join(host.rootDir, top, dir)).flatMap((entry) => {
+    const file = path.join(dir, entry.name);
+    const isDirectory = entry.isDirectory();
+    return [{ file, isDirectory }, ...(isDirectory ? below(host, top, file) : [])];
+  });
+}
+
+function entriesOf(dir: string): Dirent[] {
+  try {
+    return readdirSync(dir, { withFileTypes: true });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENODEV') return []; // A cgroup that is gone but open is no device.
+    throw error;
+  }
 }
 
 /** What is there now and was not before, in words. */
@@ -62,9 +89,4 @@ export function additions(before: Inventory, now: Inventory): string[] {
     const old = new Set(before[kind]);
     return now[kind].filter((one) => !old.has(one)).map((one) => `${kind}: ${one}`);
   });
-}
-
-async function shell(host: LabHost, script: string): Promise<string> {
-  const { stdout } = await host.exec('sh', ['-c', script], { signal: AbortSignal.timeout(TIMEOUT_MS) });
-  return stdout;
 }
