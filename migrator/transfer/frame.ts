@@ -63,6 +63,11 @@ const isFrame = TypeCompiler.Compile(Frame);
 
 /** Prefix and header of a frame; the payload follows it on the wire. */
 export function encodeFrame(frame: Frame, payloadBytes = 0): Buffer {
+  return encodeHeader(frame, payloadBytes);
+}
+
+/** What begins every frame of ours, whatever the header says. */
+export function encodeHeader(frame: object, payloadBytes: number): Buffer {
   const header = JSON.stringify(frame);
   const headerBytes = Buffer.byteLength(header);
   const bytes = Buffer.allocUnsafe(PREFIX_BYTES + headerBytes);

@@ -19,6 +19,7 @@ export class Link {
   readonly #tls: TlsMaterial;
   #connection: Connection | undefined;
   #earlierBytes = 0;
+  #earlierReceivedBytes = 0;
 
   constructor(options: { url: string; tls: TlsMaterial }) {
     this.#url = new URL(options.url);
@@ -29,6 +30,11 @@ export class Link {
   /** Bytes this end put on the wire on all its connections: handshakes and TLS records included. */
   get bytesSent(): number {
     return this.#earlierBytes + (this.#connection?.raw.bytesWritten ?? 0);
+  }
+
+  /** Bytes that came, likewise. */
+  get bytesReceived(): number {
+    return this.#earlierReceivedBytes + (this.#connection?.raw.bytesRead ?? 0);
   }
 
   get isOpen(): boolean {
@@ -74,7 +80,7 @@ export class Link {
 
   /** Begin a request on the open connection. The caller ends or destroys it, and listens for its errors. */
   request(
-    method: 'GET' | 'PUT',
+    method: 'GET' | 'PUT' | 'POST',
     path: string,
     headers: Readonly<Record<string, string>> = {},
   ): ClientRequest {
@@ -126,6 +132,7 @@ export class Link {
     const connection = this.#connection;
     if (!connection) return;
     this.#earlierBytes += connection.raw.bytesWritten;
+    this.#earlierReceivedBytes += connection.raw.bytesRead;
     this.#connection = undefined;
     connection.secure.destroy();
     connection.raw.destroy();
