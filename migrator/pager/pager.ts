@@ -9,6 +9,7 @@ import { type ErrorBody, fromErrorBody, HoldfastError, toErrorBody } from '../er
 import { pagerFailed } from './errors.ts';
 import {
   ENDS,
+  NO_FIGURES,
   PagerFile,
   type PagerOrder,
   type PagerSettings,
@@ -211,19 +212,6 @@ function hear(
     if (order) socket.write(`${JSON.stringify(order)}\n`);
   });
 }
-
-const NO_FIGURES = {
-  lazyBytes: 0,
-  remainingBytes: 0,
-  fromStoreBytes: 0,
-  fromSourceBytes: 0,
-  waits: 0,
-  longestWaitMs: 0,
-  reconnects: 0,
-  bytesReceived: 0,
-  bytesSent: 0,
-  servingMs: 0,
-};
 
 async function writeWhole(file: string, text: string): Promise<void> {
   await writeFile(`${file}.new`, text, { mode: 0o600 });

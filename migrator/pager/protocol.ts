@@ -45,6 +45,19 @@ export const PagerFigures = Type.Object({
 });
 export type PagerFigures = Static<typeof PagerFigures>;
 
+export const NO_FIGURES: PagerFigures = {
+  lazyBytes: 0,
+  remainingBytes: 0,
+  fromStoreBytes: 0,
+  fromSourceBytes: 0,
+  waits: 0,
+  longestWaitMs: 0,
+  reconnects: 0,
+  bytesReceived: 0,
+  bytesSent: 0,
+  servingMs: 0,
+};
+
 /** One line of what a pager says over its socket: at once to whoever connects, and whenever its state changes. */
 export const PagerStatus = Type.Object({
   state: Type.Enum(PagerState),

@@ -1,0 +1,270 @@
+import type { PageRequest, PageSupply } from '../criu/page-server.ts';
+import { HoldfastError } from '../errors.ts';
+import { type Answer, AnswerPart } from '../memory/memory-frame.ts';
+import { CHUNK_BYTES, PAGE_BYTES } from '../transfer/frame.ts';
+import { FlowWindow } from './flow-window.ts';
+import { HeldPages } from './held-pages.ts';
+import type { LazyMemory } from './lazy-memory.ts';
+import type { MemoryLink, Question } from './memory-link.ts';
+import type { PageStore } from './page-store.ts';
+
+/** What is known of a page here. */
+const Page = {
+  /** Nothing yet: it will be asked for ahead, in its turn. */
+  unknown: 0,
+  /** It was asked for. */
+  asked: 1,
+  /** It has come, and waits to be given to its process. */
+  held: 2,
+  zero: 3,
+  /** The store has it, by the source's word. */
+  stored: 4,
+  /** It was given, or thrown away for want of room: asked for again when it is wanted again, as by a forked child. */
+  gone: 5,
+} as const;
+
+/** What is asked for at a time ahead: on a slow link the first page of an answer waits for its last. */
+const AHEAD_PAGES = 64;
+/** What a process that met a missing page will probably want next. */
+const NEXT_PAGES = 15;
+/** Memory for pages that nobody has taken yet, those on their way included. */
+const MOST_HELD_BYTES = 64 * 1024 * 1024;
+
+const zeros = Buffer.alloc(CHUNK_BYTES);
+
+export interface SupplyFigures {
+  remainingBytes: number;
+  fromStoreBytes: number;
+  fromSourceBytes: number;
+  waits: number;
+  longestWaitMs: number;
+}
+
+export interface SupplyOptions {
+  readonly memory: LazyMemory;
+  readonly store: PageStore;
+  /** For pages that somebody waits for, and for those ahead. */
+  readonly urgent: Pick<MemoryLink, 'ask'>;
+  readonly ahead: Pick<MemoryLink, 'ask'>;
+}
+
+/**
+ * The pages of a checkpoint whose memory stayed at its source, for `criu lazy-pages`, which asks for a missing page when
+ * a process has met one, and else for one range after the other, each when the one before it has come. So that it need
+ * not wait for the link each time, pages are asked for here ahead of it, in the order it will come to them.
+ */
+export class LazyPages implements PageSupply {
+  readonly #options: SupplyOptions;
+  readonly #states: Uint8Array;
+  readonly #given: Uint8Array;
+  readonly #held = new HeldPages();
+  /** Pages asked for as urgent. */
+  readonly #urgent = new Set<number>();
+  readonly #window = new FlowWindow(MOST_HELD_BYTES / PAGE_BYTES);
+  #aheadPages = 0;
+  /** Where to look for the next page to be asked for ahead. */
+  #next = 0;
+  #allAsked = false;
+  #pumping = false;
+  #ended = false;
+  #awaited: { readonly page: number; readonly resolve: () => void } | undefined;
+  readonly figures: SupplyFigures;
+
+  constructor(options: SupplyOptions) {
+    this.#options = options;
+    this.#states = new Uint8Array(options.memory.pages);
+    this.#given = new Uint8Array(options.memory.pages);
+    this.figures = {
+      remainingBytes: options.memory.pages * PAGE_BYTES,
+      fromStoreBytes: 0,
+      fromSourceBytes: 0,
+      waits: 0,
+      longestWaitMs: 0,
+    };
+  }
+
+  /** Begin to ask ahead. */
+  begin(): void {
+    this.#pump();
+  }
+
+  end(): void {
+    this.#ended = true;
+  }
+
+  expect({ pid, address, pages }: PageRequest): void {
+    const page = this.#options.memory.find(pid, address);
+    if (page === undefined) return; // Told when its turn comes.
+    if (pages === 1) {
+      if (!this.#isHere(page) && !this.#urgent.has(page)) this.#ask('urgent', page, 1);
+      this.#askUrgently(page + 1, NEXT_PAGES);
+    } else {
+      if (!this.#isHere(page)) this.#makeRoom();
+      this.#askUrgently(page, Math.min(pages, AHEAD_PAGES));
+      this.#next = page;
+    }
+    this.#pump();
+  }
+
+  async pages({ pid, address, pages }: PageRequest): Promise<readonly Uint8Array[]> {
+    const { memory } = this.#options;
+    const first = memory.find(pid, address);
+    if (first === undefined) throw notLazy(pid, address);
+    if (!this.#isHere(first)) await this.#arrival(first);
+    const run = memory.runOf(first);
+    const given = this.#give(first, Math.min(first + pages, run.first + run.pages));
+    this.#pump(); // There may be room now.
+    return given;
+  }
+
+  /** The source has answered. */
+  take(question: Question, answer: Answer, raw: Uint8Array, ahead: boolean): void {
+    if (ahead) {
+      this.#aheadPages -= question.pages;
+      this.#window.answered(question.pages, performance.now() - question.askedAt);
+    }
+    let page = this.#options.memory.find(question.pid, question.address) ?? 0;
+    let offset = 0;
+    const came: { page: number; offset: number }[] = [];
+    for (let at = 0; at < answer.parts.length; at += 2) {
+      const from = answer.parts[at + 1];
+      for (let count = answer.parts[at] ?? 0; count > 0; count--, page++) {
+        if (!ahead) this.#urgent.delete(page);
+        const isNews = this.#states[page] === Page.asked;
+        if (isNews && from === AnswerPart.payload) came.push({ page, offset });
+        if (from === AnswerPart.payload) offset += PAGE_BYTES;
+        if (isNews) this.#states[page] = stateOf(from);
+      }
+    }
+    this.#held.add(raw, came);
+    if (this.#awaited && this.#isHere(this.#awaited.page)) this.#awaited.resolve();
+    this.#pump();
+  }
+
+  async #arrival(page: number): Promise<void> {
+    const since = performance.now();
+    // Asked for when it was expected; but it may have been given since, to a process that shares it by a fork.
+    this.#askUrgently(page, 1);
+    await new Promise<void>((resolve) => {
+      this.#awaited = { page, resolve };
+    });
+    this.#awaited = undefined;
+    this.figures.waits++;
+    this.figures.longestWaitMs = Math.max(this.figures.longestWaitMs, performance.now() - since);
+  }
+
+  /** The pages from `first` on that are here, `end` not included. */
+  #give(first: number, end: number): Uint8Array[] {
+    const { memory, store } = this.#options;
+    const parts: Uint8Array[] = [];
+    for (let page = first; page < end && this.#isHere(page); ) {
+      const state = this.#states[page];
+      let part: Uint8Array;
+      if (state === Page.held) {
+        part = this.#held.take(page, end - page);
+        this.#states.fill(Page.gone, page, page + part.length / PAGE_BYTES);
+        this.figures.fromSourceBytes += part.length;
+      } else if (state === Page.zero) {
+        part = zeros.subarray(0, Math.min(this.#alike(page, end) * PAGE_BYTES, zeros.length));
+      } else {
+        const { pid, address, first: start } = memory.runOf(page);
+        const at = address + (page - start) * PAGE_BYTES;
+        part = store.read(pid, at, Math.min(this.#alike(page, end), store.reach(pid, at)));
+        this.figures.fromStoreBytes += part.length;
+      }
+      parts.push(part);
+      const count = part.length / PAGE_BYTES;
+      for (const last = page + count; page < last; page++) {
+        if (this.#given[page] === 0) this.figures.remainingBytes -= PAGE_BYTES;
+        this.#given[page] = 1;
+      }
+    }
+    return parts;
+  }
+
+  /** How many pages from this one on are in the same state. */
+  #alike(page: number, end: number): number {
+    let last = page + 1;
+    while (last < end && this.#states[last] === this.#states[page]) last++;
+    return last - page;
+  }
+
+  #isHere(page: number): boolean {
+    const state = this.#states[page];
+    return state === Page.held || state === Page.zero || state === Page.stored;
+  }
+
+  /** Ask for a page and those after it that nobody has asked for, of the same run. */
+  #askUrgently(first: number, most: number): void {
+    if (first >= this.#states.length) return;
+    const run = this.#options.memory.runOf(first);
+    const end = Math.min(first + most, run.first + run.pages);
+    let last = first;
+    while (last < end && (this.#states[last] === Page.unknown || this.#states[last] === Page.gone)) last++;
+    if (last > first) this.#ask('urgent', first, last - first);
+  }
+
+  #ask(link: 'urgent' | 'ahead', first: number, pages: number): void {
+    const { memory, store } = this.#options;
+    const run = memory.runOf(first);
+    const address = run.address + (first - run.first) * PAGE_BYTES;
+    for (let page = first; page < first + pages; page++) {
+      if (!this.#isHere(page)) this.#states[page] = Page.asked;
+      if (link === 'urgent') this.#urgent.add(page);
+    }
+    if (link === 'ahead') this.#aheadPages += pages;
+    const hashes = store.hashes(run.pid, address, pages);
+    this.#options[link].ask({ pid: run.pid, address, pages, hashes, askedAt: performance.now() });
+  }
+
+  /** One question at a time, so that whoever waits for a page is heard in between. */
+  #pump(): void {
+    if (this.#pumping || this.#allAsked) return;
+    this.#pumping = true;
+    setImmediate(() => {
+      this.#pumping = false;
+      if (!this.#ended && this.#askAhead()) this.#pump();
+    });
+  }
+
+  /** @returns whether another question may follow */
+  #askAhead(): boolean {
+    const comingBytes = (this.#aheadPages + AHEAD_PAGES) * PAGE_BYTES;
+    if (this.#aheadPages >= this.#window.pages) return false;
+    if (this.#held.sizeBytes + comingBytes > MOST_HELD_BYTES) return false;
+    let first = this.#states.indexOf(Page.unknown, this.#next);
+    if (first < 0) first = this.#states.indexOf(Page.unknown);
+    if (first < 0) {
+      this.#allAsked = true;
+      return false;
+    }
+    const run = this.#options.memory.runOf(first);
+    const end = Math.min(first + AHEAD_PAGES, run.first + run.pages);
+    const pages = this.#alike(first, end);
+    this.#ask('ahead', first, pages);
+    this.#next = first + pages;
+    return true;
+  }
+
+  /**
+   * The daemon has come to a page that is not here while all room is taken by others: by pages it passed over, because
+   * the app gave up that memory. What is thrown away and wanted after all is asked for again.
+   */
+  #makeRoom(): void {
+    if (this.#held.sizeBytes + AHEAD_PAGES * PAGE_BYTES <= MOST_HELD_BYTES) return;
+    for (const page of this.#held.shrinkTo(MOST_HELD_BYTES / 2)) this.#states[page] = Page.gone;
+  }
+}
+
+function stateOf(part: number | undefined): number {
+  if (part === AnswerPart.kept) return Page.stored;
+  return part === AnswerPart.zeros ? Page.zero : Page.held;
+}
+
+function notLazy(pid: number, address: number): HoldfastError {
+  return new HoldfastError(
+    'PAGE_REQUEST_INVALID',
+    `criu lazy-pages asked for a page of process ${pid} at ${address} that was not left at the source`,
+    { mend: 'run a version of CRIU that this release was tested with' },
+  );
+}

@@ -1,0 +1,168 @@
+import { servePages } from '../criu/page-server.ts';
+import type { HoldfastError } from '../errors.ts';
+import { PAGE_BYTES } from '../transfer/frame.ts';
+import type { Link } from '../transfer/link.ts';
+import { Daemon } from './daemon.ts';
+import { pagerFailed, pagesLost } from './errors.ts';
+import { fence } from './fence.ts';
+import { LazyMemory } from './lazy-memory.ts';
+import { MemoryLink } from './memory-link.ts';
+import { PageStore } from './page-store.ts';
+import { LazyPages } from './page-supply.ts';
+import type { PagerFigures } from './protocol.ts';
+
+/** A restore begins right after it is told that the daemon listens. */
+const RESTORE_WITHIN_MS = 180_000;
+/** The daemon asks for one range after the other, or ends: one that does neither is stuck. */
+const ASKS_WITHIN_MS = 120_000;
+const LOOK_MS = 100;
+
+export interface PagingOptions {
+  readonly imagesDir: string;
+  readonly workDir: string;
+  readonly cgroupDir: string;
+  /** Of the source's call for memory. */
+  readonly path: string;
+  readonly urgent: Link;
+  readonly ahead: Link;
+  readonly stallMs: number;
+  /** The restored processes ask for the first page. */
+  readonly onServing: () => void;
+}
+
+/** The pages of one restored container, from the daemon's start to its end. */
+export class Paging {
+  readonly #options: PagingOptions;
+  readonly #store: PageStore;
+  readonly #memory: LazyMemory;
+  readonly #supply: LazyPages;
+  readonly #urgent: MemoryLink;
+  readonly #ahead: MemoryLink;
+  readonly #stop = new AbortController();
+  readonly #beganAt = performance.now();
+  #daemon: Daemon | undefined;
+  #servingSince: number | undefined;
+  #servingUntil: number | undefined;
+  #lastRequestAt = performance.now();
+
+  private constructor(options: PagingOptions, memory: LazyMemory, store: PageStore) {
+    this.#options = options;
+    this.#memory = memory;
+    this.#store = store;
+    const link = (to: Link, isAhead: boolean) =>
+      new MemoryLink({
+        link: to,
+        path: options.path,
+        onAnswer: (question, answer, raw) => this.#supply.take(question, answer, raw, isAhead),
+        onRefused: (error) => this.fail(pagesLost(error.message, error)),
+      });
+    this.#urgent = link(options.urgent, false);
+    this.#ahead = link(options.ahead, true);
+    this.#supply = new LazyPages({ memory, store, urgent: this.#urgent, ahead: this.#ahead });
+  }
+
+  /** Settles when the daemon listens. @throws HoldfastError `IMAGES_DAMAGED`, `PAGER_FAILED` */
+  static async begin(options: PagingOptions): Promise<Paging> {
+    const memory = await LazyMemory.read(options.imagesDir);
+    const paging = new Paging(options, memory, await PageStore.open(options.imagesDir));
+    try {
+      paging.#urgent.begin();
+      paging.#ahead.begin();
+      paging.#supply.begin(); // The restore takes its time: pages come meanwhile.
+      paging.#daemon = await Daemon.start(options);
+      return paging;
+    } catch (error) {
+      await paging.#close();
+      throw error;
+    }
+  }
+
+  get figures(): PagerFigures {
+    const { urgent, ahead } = this.#options;
+    const until = this.#servingUntil ?? performance.now();
+    return {
+      lazyBytes: this.#memory.pages * PAGE_BYTES,
+      ...this.#supply.figures,
+      reconnects: this.#urgent.reconnects + this.#ahead.reconnects,
+      bytesReceived: urgent.bytesReceived + ahead.bytesReceived,
+      bytesSent: urgent.bytesSent + ahead.bytesSent,
+      servingMs: this.#servingSince === undefined ? 0 : until - this.#servingSince,
+    };
+  }
+
+  /**
+   * Serve until the daemon is done. When this throws, every process of the container has been killed.
+   *
+   * @throws HoldfastError `PAGES_LOST`, `PAGER_FAILED`, and what `fail` was given
+   */
+  async run(): Promise<void> {
+    const daemon = this.#daemon;
+    if (!daemon) throw pagerFailed('it was not begun');
+    const look = setInterval(() => this.#look(), LOOK_MS);
+    try {
+      const served = servePages(daemon.socket, {
+        expect: (request) => {
+          this.#lastRequestAt = performance.now();
+          if (this.#servingSince === undefined) {
+            this.#servingSince = this.#lastRequestAt;
+            this.#options.onServing();
+          }
+          this.#supply.expect(request);
+        },
+        pages: (request) => this.#supply.pages(request),
+      });
+      served.catch((error: HoldfastError) => this.fail(error));
+      const code = await Promise.race([daemon.ended, this.#stopped()]);
+      if (code !== 0) throw this.#endOf(`criu lazy-pages ended with ${code}: ${await daemon.lastWords()}`);
+    } catch (error) {
+      // First those who could meet a missing page, then the daemon: without it the kernel would give them zeros.
+      await fence(this.#options.cgroupDir);
+      await daemon.kill();
+      throw error;
+    } finally {
+      clearInterval(look);
+      this.#servingUntil = performance.now();
+      daemon.socket.destroy();
+      await this.#close();
+    }
+  }
+
+  /** Give up: `run` ends with this. */
+  fail(error: HoldfastError): void {
+    this.#stop.abort(error);
+  }
+
+  #stopped(): Promise<never> {
+    const { signal } = this.#stop;
+    return new Promise((_, reject) => {
+      if (signal.aborted) reject(signal.reason);
+      else signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
+  }
+
+  #look(): void {
+    const { stallMs } = this.#options;
+    const now = performance.now();
+    const silentMs = Math.max(this.#urgent.silentMs, this.#ahead.silentMs);
+    if (silentMs > stallMs) {
+      const brokeBy = this.#urgent.brokeBy ?? this.#ahead.brokeBy;
+      const why = brokeBy ? `: ${brokeBy.message}` : '';
+      this.fail(pagesLost(`the source has not answered for ${stallMs} ms${why}`, brokeBy));
+    }
+    const isServing = this.#servingSince !== undefined;
+    if (!isServing && now - this.#beganAt > RESTORE_WITHIN_MS) this.fail(pagerFailed('no restore came'));
+    if (isServing && silentMs === 0 && now - this.#lastRequestAt > ASKS_WITHIN_MS) {
+      this.fail(pagesLost('criu lazy-pages neither asks for more nor ends'));
+    }
+  }
+
+  #endOf(why: string): HoldfastError {
+    return this.#servingSince === undefined ? pagerFailed(why) : pagesLost(why);
+  }
+
+  async #close(): Promise<void> {
+    this.#supply.end();
+    await Promise.all([this.#urgent.close(), this.#ahead.close()]);
+    this.#store.close();
+  }
+}
