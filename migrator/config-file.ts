@@ -10,16 +10,19 @@ import { HoldfastError } from './errors.ts';
  * @throws HoldfastError `CONFIG_UNREADABLE`, `CONFIG_INVALID`: every fault on a line of its own, `file:line: what`.
  */
 export async function readConfigFile<T extends TSchema>(schema: T, file: string): Promise<Static<T>> {
-  let text: string;
+  return parseConfig(schema, await readConfigText(file), file);
+}
+
+/** @throws HoldfastError `CONFIG_UNREADABLE` */
+export async function readConfigText(file: string): Promise<string> {
   try {
-    text = await readFile(file, 'utf8');
+    return await readFile(file, 'utf8');
   } catch (cause) {
     throw new HoldfastError('CONFIG_UNREADABLE', `${file} cannot be read`, {
       mend: 'name an existing file with -c',
       cause,
     });
   }
-  return parseConfig(schema, text, file);
 }
 
 export function parseConfig<T extends TSchema>(schema: T, text: string, file: string): Static<T> {

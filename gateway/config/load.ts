@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { isMap, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
-import { parseConfig } from '../../migrator/config-file.ts';
+import { parseConfig, readConfigText } from '../../migrator/config-file.ts';
 import { HoldfastError } from '../../migrator/errors.ts';
 import { adminIsExposed, type ConfigFault, findFaults } from './faults.ts';
 import { GatewayConfig } from './schema.ts';
@@ -12,16 +11,7 @@ import { GatewayConfig } from './schema.ts';
  * @throws HoldfastError `CONFIG_UNREADABLE`; `CONFIG_INVALID`, every fault on a line of its own; `ADMIN_NEEDS_TOKEN`
  */
 export async function loadGatewayConfig(file: string): Promise<GatewayConfig> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (cause) {
-    throw new HoldfastError('CONFIG_UNREADABLE', `${file} cannot be read`, {
-      mend: 'name an existing file with -c',
-      cause,
-    });
-  }
-  return parseGatewayConfig(text, file);
+  return parseGatewayConfig(await readConfigText(file), file);
 }
 
 export function parseGatewayConfig(text: string, file: string): GatewayConfig {
