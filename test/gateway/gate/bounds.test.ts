@@ -61,12 +61,18 @@ t.test('held bytes count heads whole and bodies up to what may be read of them',
 
 t.test('a request that has waited too long is answered 503, the younger ones wait on', async (t) => {
   const app = await startApp(t, (_req, res) => res.end('ok'));
-  const front = await startFrontFor(t, app, { limits: { maxHoldMs: 300 } });
+  const front = await startFrontFor(t, app, { limits: { maxHoldMs: 60_000 } });
+  const held = () => front.gates.snapshot('app').heldRequests;
   await hold(front);
+  const now = performance.now.bind(performance);
+  let laterMs = 0;
+  t.intercept(performance, 'now', { value: () => now() + laterMs });
   const old = rawClient(t, front.port).send(...GET);
-  await eventually(() => front.gates.snapshot('app').heldRequests === 1);
-  await new Promise((resolve) => setTimeout(resolve, 150));
+  await eventually(() => held() === 1);
+  laterMs += 40_000;
   const young = rawClient(t, front.port).send(...GET);
+  await eventually(() => held() === 2);
+  laterMs += 40_000;
   t.match(await old.until('HELD_TOO_LONG'), /^HTTP\/1\.1 503 [\s\S]*Retry-After: 1\r\n/);
   t.equal(young.text, '');
   await front.gates.release('app', { host: 'a', url: app.url });
