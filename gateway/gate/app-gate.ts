@@ -113,16 +113,16 @@ export class AppGate {
   }
 
   /**
-   * Where the app is, found out by other means than a release, which always knows better: it is not heard while the
-   * gate drains or releases. An open gate lets what is in flight finish where it is.
+   * Where the app is, or that it is nowhere, found out by other means than a release, which always knows better: it is
+   * not heard while the gate drains or releases. An open gate lets what is in flight finish where it is.
    */
-  setTarget(target: Target): void {
+  setTarget(target: Target | undefined): void {
     if (this.#state === GateState.draining || this.#state === GateState.releasing) return;
-    const moved = target.url !== this.#target?.url;
+    const moved = target?.url !== this.#target?.url;
     this.#target = target;
     if (this.#state === GateState.held || !moved) return;
     void this.#upstream?.retire();
-    this.#upstream = this.#openUpstream(target.url);
+    this.#upstream = target && this.#openUpstream(target.url);
   }
 
   /** Begin held, with nothing in flight: a migration was under way when the gateway died. */

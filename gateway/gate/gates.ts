@@ -31,8 +31,8 @@ export class Gates implements Gate {
     });
   }
 
-  /** Where the app runs, at the start or when found out later. A migration tells by `release` instead. */
-  setTarget(app: string, target: Target): void {
+  /** Where the app runs, if anywhere, at the start or when found out later. A migration tells by `release` instead. */
+  setTarget(app: string, target: Target | undefined): void {
     this.of(app).setTarget(target);
   }
 

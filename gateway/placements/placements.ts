@@ -24,8 +24,8 @@ export interface PlacementsOptions {
   readonly hosts: ReadonlyMap<string, PlacedHost>;
   readonly memory: PlacementMemory;
   readonly log: Logger;
-  /** Called when a survey or a start by hand has told where an app is. */
-  readonly onPlaced: (app: string, target: Target) => void;
+  /** Called when a survey, or a start or stop by hand, has told where an app is; without a target when it is nowhere. */
+  readonly onPlaced: (app: string, target: Target | undefined) => void;
   /** Apps in a migration's hands are left to it. */
   readonly isMoving: (app: string) => boolean;
 }
@@ -92,6 +92,7 @@ export class Placements implements MigratorPlacements {
   /** The app was stopped by hand. */
   async stopped(app: string): Promise<void> {
     this.#places.set(app, { host: undefined, confirmed: true });
+    this.#options.onPlaced(app, undefined);
     await this.#remember();
   }
 
@@ -157,7 +158,7 @@ export class Placements implements MigratorPlacements {
     this.#say(app, verdict);
     const place = placeOf(verdict, lastKnown);
     this.#places.set(app, place);
-    if (place.host !== undefined) this.#options.onPlaced(app, this.targetAt(app, place.host));
+    this.#options.onPlaced(app, place.host === undefined ? undefined : this.targetAt(app, place.host));
   }
 
   /** One line for each change of what is known, not one for each survey. */

@@ -97,13 +97,15 @@ t.test('what is not there is answered 404', async (t) => {
 });
 
 t.test('an app is stopped and started, never twice', async (t) => {
-  const { url, world } = await toyFleet(t);
+  const { url, world, context } = await toyFleet(t);
   t.match(await post(`${url}/v1/apps/shop/start`, { host: 'b' }), {
     status: 409,
     body: { code: 'ALREADY_RUNNING', mend: 'move it with: gateway migrate shop --to b' },
   });
+  t.match(context.gates.snapshot('shop'), { target: { host: 'a' } });
   t.match(await post(`${url}/v1/apps/shop/stop`, {}), { status: 200 });
   t.same(world.running(), []);
+  t.equal(context.gates.snapshot('shop').target, undefined, 'requests are not sent where it was');
   t.match(await post(`${url}/v1/apps/shop/stop`, {}), { status: 409, body: { code: 'NOT_RUNNING' } });
   t.match(await post(`${url}/v1/apps/shop/start`, { host: 'b' }), { status: 200, body: { host: 'b' } });
   t.same(world.running(), ['b']);

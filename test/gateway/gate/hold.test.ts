@@ -252,3 +252,15 @@ t.test(
     await old.until('before');
   },
 );
+
+t.test('a gate that is told the app is nowhere says so', async (t) => {
+  const app = await startApp(t, (_req, res) => res.end('ok'));
+  const front = await startFrontFor(t, app);
+  front.gates.setTarget('app', undefined);
+  const client = rawClient(t, front.port).send(...get('/'));
+  t.match(await client.until('NO_TARGET'), /^HTTP\/1\.1 503 /);
+  front.gates.setTarget('app', { host: 'a', url: app.url });
+  await rawClient(t, front.port)
+    .send(...get('/'))
+    .until('ok');
+});

@@ -11,7 +11,7 @@ import { ToyHost } from './hosts.ts';
 async function setUp(t: Test, hosts: ToyHost[], options: { file?: string; moving?: boolean } = {}) {
   const file = options.file ?? join(t.testdir(), 'state', 'placements.json');
   const lines = new PassThrough({ encoding: 'utf8' });
-  const placed: Target[] = [];
+  const placed: (Target | undefined)[] = [];
   const placements = await Placements.open({
     apps: new Map([['shop', 'shop']]),
     hosts: new Map(hosts.map((agent) => [agent.host, { agent, address: `${agent.host}.example` }])),
@@ -77,7 +77,7 @@ t.test('of two copies the last known one is served, and an error names both', as
 t.test('of two copies neither is served when nothing is known of them', async (t) => {
   const { placements, placed } = await setUp(t, [new ToyHost('a', 'running'), new ToyHost('b', 'running')]);
   await placements.survey();
-  t.same(placed, []);
+  t.same(placed, [undefined]);
 });
 
 t.test('an app that was not found is searched for until it is', async (t) => {
@@ -85,7 +85,7 @@ t.test('an app that was not found is searched for until it is', async (t) => {
   b.silent = true;
   const { placements, placed, lines } = await setUp(t, [a, b]);
   await placements.survey();
-  t.same(placed, []);
+  t.same(placed, [undefined]);
   placements.watch();
   b.silent = false;
   for await (const line of lines) if (String(line).includes('app found')) break;
@@ -121,6 +121,7 @@ t.test('a stopped app is nowhere, a started one where it was started', async (t)
   await placements.survey();
   await placements.stopped('shop');
   t.equal(placements.hostOf('shop'), undefined);
+  t.equal(placed.at(-1), undefined);
   await placements.started('shop', 'b');
   t.same(placed.at(-1), { host: 'b', url: 'http://b.example:3000' });
 });
