@@ -64,7 +64,7 @@ export class Migrations {
         const record = recordOf(events);
         if (record === undefined) return;
         const opened = await this.#begin(record);
-        if (opened === undefined) return;
+        if (opened === undefined) return this.#feeds.get(id)?.end();
         const { migration, journal } = opened;
         if (isUndecided(record))
           await this.#track(id, record.app, journal, migration, () => migration.resume());

@@ -13,7 +13,8 @@ export type EndedEvent = Extract<MigrationEvent, { type: 'ended' }>;
  * Tell `onEvent` every event of a migration, each once, until it has ended. A stream that is cut is taken up where it
  * was, also from a gateway that has been restarted meanwhile.
  *
- * @throws HoldfastError `GATEWAY_UNREACHABLE` when the gateway stays away for longer than `lostDeadlineMs`
+ * @throws HoldfastError after `lostDeadlineMs`: `GATEWAY_UNREACHABLE` when the gateway stays away, `MIGRATION_LEFT` when
+ * it does not take the migration up
  */
 export async function followMigration(
   client: AdminClient,
@@ -31,6 +32,7 @@ export async function followMigration(
         onEvent(numbered.event);
         if (numbered.event.type === 'ended') return numbered.event;
       }
+      throw left(id); // A gateway that stops ends its streams; the next one takes the migration up.
     } catch (error) {
       lostSince ??= performance.now();
       const mayPass = error instanceof HoldfastError && error.retryable;
@@ -38,4 +40,15 @@ export async function followMigration(
     }
     await wait(RETRY_MS);
   }
+}
+
+function left(id: string): HoldfastError {
+  return new HoldfastError(
+    'MIGRATION_LEFT',
+    `migration ${id} has not ended, and the gateway does not go on with it`,
+    {
+      mend: "see the gateway's log: the configuration may lack the app or a host of it",
+      retryable: true,
+    },
+  );
 }

@@ -138,6 +138,26 @@ t.test('whoever reads the events late reads all of them', async (t) => {
   t.equal(types.at(-1), 'ended');
 });
 
+t.test(
+  'the events of a move whose host is in the configuration no more end where the journal does',
+  async (t) => {
+    const [crash] = (await everyCrash(t, new World())).filter(({ name }) =>
+      name.startsWith('after step-started dump'),
+    );
+    const journalDir = t.testdir();
+    const text = crash?.lines.join('').replaceAll('"to":"b"', '"to":"gone"') ?? '';
+    await writeFile(path.join(journalDir, `${crash?.id}.jsonl`), text);
+    const migrations = await open(crash?.world as World, journalDir);
+    await migrations.recover();
+    const types: string[] = [];
+    const signal = AbortSignal.timeout(20_000);
+    for await (const { type } of migrations.events(crash?.id ?? '', signal) ?? []) types.push(type);
+    t.equal(types.at(-1), 'step-started');
+    t.notOk(signal.aborted);
+    await migrations.close();
+  },
+);
+
 t.test('a gateway killed at any point: the next one leaves one instance, which serves', async (t) => {
   const crashes = await everyCrash(t, new World());
   t.ok(crashes.length > 40, 'every event of a whole move is a point to crash at');

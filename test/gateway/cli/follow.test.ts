@@ -1,3 +1,4 @@
+import { createServer as createHttpServer } from 'node:http';
 import { connect, createServer, type Socket } from 'node:net';
 import t, { type Test } from 'tap';
 import { AdminClient } from '../../../gateway/cli/admin-client.ts';
@@ -90,6 +91,21 @@ t.test('a gateway that stays away is given up on', async (t) => {
   await t.rejects(
     followMigration(client, 'x', () => {}, 0),
     { code: 'GATEWAY_UNREACHABLE' },
+  );
+});
+
+t.test('a migration that the gateway does not go on with is given up on', async (t) => {
+  const server = createHttpServer((_request, response) => {
+    response.setHeader('content-type', 'text/event-stream');
+    response.end('retry: 500\n\n');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => server.close());
+  const { port } = server.address() as { port: number };
+  const client = new AdminClient({ url: `http://127.0.0.1:${port}` });
+  await t.rejects(
+    followMigration(client, 'x', () => {}, 0),
+    { code: 'MIGRATION_LEFT' },
   );
 });
 
