@@ -1,3 +1,5 @@
+import { statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { HoldfastError } from '../errors.ts';
 import { readLog } from './log.ts';
 
@@ -10,14 +12,16 @@ interface Cause {
   readonly mend: string;
 }
 
+const IMAGES_DISK_FULL: Cause = {
+  pattern: /No space left on device/,
+  code: 'IMAGES_DISK_FULL',
+  mend: "make room on the file system of the images (the agent's run directory) and try again",
+};
+
 /** The first that matches is told. Patterns are CRIU's own words, as of 4.2. */
 const KNOWN: Readonly<Record<Phase, readonly Cause[]>> = {
   dump: [
-    {
-      pattern: /No space left on device/,
-      code: 'IMAGES_DISK_FULL',
-      mend: "make room on the file system of the images (the agent's run directory) and try again",
-    },
+    IMAGES_DISK_FULL,
     {
       pattern: /anon_inode:\[io_uring\]/,
       mend: 'run the app without io_uring: the default seccomp profile refuses it',
@@ -71,19 +75,27 @@ export function errorLines(log: string): string[] {
 }
 
 /**
- * What went wrong, from CRIU's log and, where that is silent, from the runtime's own words.
+ * What went wrong, from CRIU's log and, where that is silent, from the runtime's own words. A log of a dump is taken to
+ * be on the file system of the images.
  * Codes: `IMAGES_DISK_FULL`, `DUMP_FAILED`, `RESTORE_FAILED`.
  */
 export async function criuError(phase: Phase, logFile: string, runtimeSaid: string): Promise<HoldfastError> {
   const log = await readLog(logFile);
   const lines = errorLines(log);
   const told = lines.length > 0 ? lines : runtimeSaid.trim().split('\n').slice(-TOLD_LINES);
-  // CRIU's own failure to write its images has no room for a log either: the runtime's words count too.
-  const cause = KNOWN[phase].find(({ pattern }) => told.some((line) => pattern.test(line)));
+  // CRIU's own failure to write its images has no room for a log either: the runtime's words count too, and the room.
+  const met = KNOWN[phase].find(({ pattern }) => told.some((line) => pattern.test(line)));
+  const isFull = phase === Phase.dump && met === undefined && (await hasNoRoom(dirname(logFile)));
+  const cause = isFull ? IMAGES_DISK_FULL : met;
   const code = cause?.code ?? (phase === Phase.dump ? 'DUMP_FAILED' : 'RESTORE_FAILED');
   return new HoldfastError(code, `the ${phase} failed: ${told.join('; ')}`, {
     retryable: code === 'IMAGES_DISK_FULL',
     mend:
       cause?.mend ?? (log === '' ? 'compare the runtime and the mounts of both hosts' : `read ${logFile}`),
   });
+}
+
+async function hasNoRoom(dir: string): Promise<boolean> {
+  const { bavail } = await statfs(dir);
+  return bavail === 0;
 }
