@@ -1,7 +1,8 @@
 import { type Figures as MoveFigures, Outcome } from '../migrator/events.ts';
 import type { EndedEvent } from '../test/system/admin.ts';
 import type { LoadReport, WindowReport } from '../test/workload/report.ts';
-import { figure, median, table } from './table.ts';
+import { median } from './statistics.ts';
+import { figure, table } from './table.ts';
 
 export interface Move {
   readonly from: string;

@@ -5,11 +5,14 @@ import { parseLink } from '../test/lab/lab.ts';
 import { needPrograms } from '../test/lab/machine.ts';
 import { nowMs } from '../test/workload/exchange.ts';
 import { RemoteLoad } from '../test/workload/remote-load.ts';
+import { Budget } from './budget.ts';
 import { usage, wholeNumber } from './demo-options.ts';
 import { type Approach, approaches, type StageOptions } from './downtime/approaches.ts';
 import { type Measurement, summaryOf, summaryTable } from './downtime/summary.ts';
 import { Wrk } from './downtime/wrk.ts';
 import { runProgram } from './interrupt.ts';
+import { machineFacts } from './machine-facts.ts';
+import { inRounds } from './rounds.ts';
 import { figure } from './table.ts';
 
 const PROBES_PER_S = 1_000;
@@ -18,12 +21,19 @@ const PROBE_TIMEOUT_MS = 10_000;
 /** Load alone before and after the move. */
 const SETTLE_MS = 1_000;
 const FLOWING_TIMEOUT_MS = 30_000;
+/** What a measurement takes but for its bytes on the link. */
+const GUESS_MS = 20_000;
+const MIB = 1 << 20;
+
+/** For taking hosts down and for the tables. */
+const RESERVE_MS = 20_000;
 
 const HELP = `npm run bench:downtime -- [options]
 
   --rounds N        measurements of each approach on each link (5)
   --memory-mib N    sessions the app keeps in memory (64)
   --links LIST      links in turn, separated by spaces ("100mbit 1gbit")
+  --budget-min N    begin nothing that would not end within so many minutes (12)
   --quick           one round, 1gbit only
   --json            standard output is one object of JSON; progress goes to standard error
 `;
@@ -35,6 +45,7 @@ await runProgram(async (signal) => {
         rounds: { type: 'string', default: '5' },
         'memory-mib': { type: 'string', default: '64' },
         links: { type: 'string', default: '100mbit 1gbit' },
+        'budget-min': { type: 'string', default: '12' },
         quick: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
@@ -47,30 +58,47 @@ await runProgram(async (signal) => {
   }
   const rounds = values.quick ? 1 : wholeNumber('--rounds', values.rounds, 1, 1_000);
   const memoryMib = wholeNumber('--memory-mib', values['memory-mib'], 0, 65_536);
-  const links = values.quick ? ['1gbit'] : values.links.split(/\s+/).filter(Boolean);
+  const links = (values.quick ? ['1gbit'] : values.links.split(/\s+/).filter(Boolean)).map((text) => ({
+    text,
+    link: parseLink(text),
+  }));
+  const budgetMs = wholeNumber('--budget-min', values['budget-min'], 1, 10_000) * 60_000;
   const output = values.json ? process.stderr : process.stdout;
   const say = (line = '') => output.write(`${line}\n`);
   explain(memoryMib, say);
+  const budget = new Budget(budgetMs, RESERVE_MS);
   await needPrograms({ wrk: 'wrk' }, say, signal);
   const measurements: Measurement[] = [];
-  for (const linkText of links) {
-    const stage = { link: parseLink(linkText), memoryMib, signal };
-    for (let round = 1; round <= rounds; round += 1) {
-      // In turn, so that what changes on the machine meanwhile meets all of them alike.
-      for (const approach of approaches) {
-        const measured = await measure(approach, stage, signal);
-        measurements.push({ approach: approach.key, link: linkText, round, ...measured });
-        const { blackoutMs, failed, lost } = measured;
-        const found = `blackout ${figure(blackoutMs)} ms, ${figure(failed)} failed, ${figure(lost)} lost`;
-        say(`${linkText.padEnd(9)} ${round}/${rounds}  ${approach.title.padEnd(20)} ${found}`);
-      }
-    }
-  }
+  let failures = 0;
+  const leftOut = await inRounds({
+    tasks: links.flatMap(({ text, link }) => approaches.map((approach) => ({ approach, text, link }))),
+    rounds,
+    budget,
+    signal,
+    guessMs: ({ link }) =>
+      GUESS_MS + (memoryMib * 8 * MIB * 1000) / (link.rateBps ?? Number.POSITIVE_INFINITY),
+    async run({ approach, text, link }, round, within) {
+      const measured = await measure(approach, { link, memoryMib, signal: within });
+      measurements.push({ approach: approach.key, link: text, round, ...measured });
+      const { blackoutMs, failed, lost } = measured;
+      const found = `blackout ${figure(blackoutMs)} ms, ${figure(failed)} failed, ${figure(lost)} lost`;
+      say(`${round}/${rounds}  ${text.padEnd(9)} ${approach.title.padEnd(20)} ${found}`);
+    },
+    failed({ approach, text }, round, error) {
+      failures += 1;
+      const reason = error instanceof Error ? error.message : String(error);
+      say(`${round}/${rounds}  ${text.padEnd(9)} ${approach.title.padEnd(20)} NOT MEASURED: ${reason}`);
+    },
+  });
   const summary = summaryOf(measurements);
   say(`\n${summaryTable(summary)}\n`);
   say('Medians over the rounds, and in brackets the least and the greatest.');
-  if (values.json) process.stdout.write(`${JSON.stringify({ memoryMib, rounds, summary, measurements })}\n`);
-  return 0;
+  if (leftOut > 0) say(`The budget had no room for ${leftOut} measurements: see --budget-min.`);
+  if (values.json) {
+    const machine = machineFacts();
+    process.stdout.write(`${JSON.stringify({ machine, memoryMib, rounds, summary, measurements })}\n`);
+  }
+  return failures === 0 ? 0 : 1;
 });
 
 function explain(memoryMib: number, say: (line?: string) => void): void {
@@ -89,8 +117,8 @@ function explain(memoryMib: number, say: (line?: string) => void): void {
 async function measure(
   approach: Approach,
   options: StageOptions,
-  signal: AbortSignal,
 ): Promise<Omit<Measurement, 'approach' | 'link' | 'round'>> {
+  const { signal } = options;
   const stage = await approach.setUp(options);
   let prober: RemoteLoad | undefined;
   let wrk: Wrk | undefined;
@@ -104,11 +132,13 @@ async function measure(
     });
     wrk = new Wrk(stage.url);
     await delay(SETTLE_MS, undefined, { signal });
+    const bytesBefore = await stage.bytes();
     const fromMs = nowMs();
-    const bytesSent = await stage.move();
+    await stage.move();
     const totalMs = nowMs() - fromMs;
     await prober.flowing(FLOWING_TIMEOUT_MS);
     const window = { fromMs, toMs: nowMs() };
+    const bytesSent = (await stage.bytes()) - bytesBefore;
     await delay(SETTLE_MS, undefined, { signal });
     const load = await wrk.finish();
     const { windows, total } = await prober.finish([window]);
@@ -127,8 +157,7 @@ async function measure(
       bytesSent,
     };
   } finally {
-    await wrk?.stop();
-    await prober?.stop();
+    await Promise.allSettled([wrk?.stop(), prober?.stop()]);
     await stage.stop();
   }
 }

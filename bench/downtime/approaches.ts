@@ -1,15 +1,19 @@
 import { Outcome } from '../../migrator/events.ts';
-import { createLab, type Lab, type Link } from '../../test/lab/lab.ts';
+import { createLab, type Lab, type LabHost, type Link } from '../../test/lab/lab.ts';
 import { APP_PORT, FRONT_PORT } from '../../test/system/configs.ts';
 import { startSystem } from '../../test/system/system.ts';
-import { checkpoint, copyImages, makeBundle, restore, startApp, stopApp } from './runc.ts';
-import { Switch } from './switch.ts';
+import { type Hand, moveByHand } from '../plain/hand.ts';
+import { LinkMeter } from '../plain/link-meter.ts';
+import { runcByHand, stopApp } from '../plain/runc.ts';
+import { Switch } from '../plain/switch.ts';
 
 /** The app on host a, reachable at `url`, ready to be moved to host b. */
 export interface Stage {
   readonly url: string;
-  /** @returns bytes that went over the link, where known */
-  move(): Promise<number | null>;
+  /** Settles when the app answers at its new place. */
+  move(): Promise<void>;
+  /** Bytes that have gone between the two hosts. */
+  bytes(): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -32,31 +36,16 @@ export const approaches: readonly Approach[] = [
     title: '(a) stop and start',
     what: 'the app is stopped, started on the other host with empty memory, and the front is switched when it answers',
     setUp: (options) =>
-      byHand(options, async ({ a, b, flip }) => {
-        await makeBundle(b, 0);
-        return async () => {
-          await stopApp(a);
-          await startApp(b);
-          flip();
-          return null;
-        };
+      byHand(options, 0, async (hand, a, b) => {
+        await stopApp(a, options.signal);
+        await hand.start(b);
       }),
   },
   {
     key: 'checkpoint',
     title: '(b) runc checkpoint',
     what: 'runc checkpoint, tar over the link, runc restore, and the front is switched when it answers',
-    setUp: (options) =>
-      byHand(options, async ({ a, b, flip }) => {
-        await makeBundle(b, options.memoryMib);
-        return async () => {
-          const sizeBytes = await checkpoint(a);
-          await copyImages(a, b);
-          await restore(b);
-          flip();
-          return sizeBytes;
-        };
-      }),
+    setUp: (options) => byHand(options, options.memoryMib, moveByHand),
   },
   {
     key: 'holdfast',
@@ -64,28 +53,32 @@ export const approaches: readonly Approach[] = [
     what: 'gateway migrate',
     async setUp({ link, memoryMib, signal }) {
       const system = await startSystem({ link, app: { memoryMib }, signal });
-      return {
-        url: system.url,
-        async move() {
-          const { outcome, figures, error } = await system.migrate('b');
-          if (outcome !== Outcome.succeeded) {
-            throw new Error(`${outcome}: ${error?.message}\n${system.logs()}`);
-          }
-          return figures.bytesSent ?? null;
-        },
-        stop: () => system.stop(),
-      };
+      try {
+        const meter = await meterOf(system.lab);
+        return {
+          url: system.url,
+          async move() {
+            const { outcome, error } = await system.migrate('b');
+            if (outcome !== Outcome.succeeded) {
+              throw new Error(`${outcome}: ${error?.message}\n${system.logs()}`);
+            }
+          },
+          bytes: () => meter.bytes(),
+          stop: () => system.stop(),
+        };
+      } catch (error) {
+        await system.stop();
+        throw error;
+      }
     },
   },
 ];
 
-type ByHand = { a: LabHostOf; b: LabHostOf; flip: () => void };
-type LabHostOf = ReturnType<Lab['host']>;
-
-/** The app started with runc alone, behind a front without a gate. */
+/** The app started with runc alone, behind a front without a gate. `memoryMib` is what it has when it comes up on b. */
 async function byHand(
   options: StageOptions,
-  prepare: (hands: ByHand) => Promise<Stage['move']>,
+  memoryMib: number,
+  move: (hand: Hand, a: LabHost, b: LabHost) => Promise<void>,
 ): Promise<Stage> {
   const lab = await createLab({ link: options.link, signal: options.signal });
   let front: Switch | undefined;
@@ -95,14 +88,28 @@ async function byHand(
   };
   try {
     const [a, b] = [lab.host('a'), lab.host('b')];
-    await makeBundle(a, options.memoryMib);
-    await startApp(a);
+    const hand = runcByHand(options.signal);
+    await hand.makeReady(a, { memoryMib: options.memoryMib });
+    await hand.makeReady(b, { memoryMib });
+    await hand.start(a);
+    const meter = await meterOf(lab);
     const listen = { host: lab.gatewayAddress, port: FRONT_PORT };
     front = await Switch.listen(listen, { host: a.address, port: APP_PORT });
-    const flip = () => front?.flip({ host: b.address, port: APP_PORT });
-    return { url: `http://${listen.host}:${listen.port}`, move: await prepare({ a, b, flip }), stop };
+    return {
+      url: `http://${listen.host}:${listen.port}`,
+      async move() {
+        await move(hand, a, b);
+        front?.flip({ host: b.address, port: APP_PORT });
+      },
+      bytes: () => meter.bytes(),
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+function meterOf(lab: Lab): Promise<LinkMeter> {
+  return LinkMeter.between(lab.host('a'), lab.host('b'));
 }

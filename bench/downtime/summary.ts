@@ -1,4 +1,5 @@
-import { figure, median, table } from '../table.ts';
+import { type Spread, spreadOf } from '../statistics.ts';
+import { spreadText, table } from '../table.ts';
 import { approaches } from './approaches.ts';
 
 /** One move as the prober saw it; times in milliseconds. */
@@ -16,13 +17,7 @@ export interface Measurement {
   /** Errors that wrk met in the same time. */
   readonly wrkErrors: number;
   readonly totalMs: number;
-  readonly bytesSent: number | null;
-}
-
-export interface Spread {
-  readonly median: number;
-  readonly least: number;
-  readonly greatest: number;
+  readonly bytesSent: number;
 }
 
 const MEASURES = [
@@ -48,27 +43,14 @@ export function summaryOf(measurements: readonly Measurement[]): Summary[] {
   );
 }
 
-function spreadOf(values: readonly (number | null)[]): Spread | null {
-  const known = values.filter((value) => value !== null);
-  const middle = median(known);
-  if (middle === null) return null;
-  return { median: middle, least: Math.min(...known), greatest: Math.max(...known) };
-}
-
 export function summaryTable(summaries: readonly Summary[]): string {
-  const cell = (spread: Spread | null) => {
-    if (spread === null) return '–';
-    const { median, least, greatest } = spread;
-    if (least === greatest) return figure(median);
-    return `${figure(median)} [${figure(least)}–${figure(greatest)}]`;
-  };
   const titles = new Map(approaches.map(({ key, title }) => [key, title]));
   return table(
     ['link', 'approach', ...MEASURES],
     summaries.map((one) => [
       one.link,
       titles.get(one.approach) ?? one.approach,
-      ...MEASURES.map((name) => cell(one[name])),
+      ...MEASURES.map((name) => spreadText(one[name])),
     ]),
     2,
   );

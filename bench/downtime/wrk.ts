@@ -12,6 +12,8 @@ const CONNECTIONS = 8;
 const DELAY_MS = 40;
 const LONGEST_RUN_S = 300;
 const END_TIMEOUT_MS = 10_000;
+/** As the prober's. wrk takes what waits longer than two seconds for an error unless it is told. */
+const TIMEOUT_S = 10;
 
 /** Load by wrk, some 200 requests/s: see wrk/page.lua. */
 export class Wrk {
@@ -20,7 +22,15 @@ export class Wrk {
 
   constructor(url: string) {
     const script = fileURLToPath(new URL('../wrk/page.lua', import.meta.url));
-    const args = ['-t1', `-c${CONNECTIONS}`, `-d${LONGEST_RUN_S}s`, '-s', script, `${url}/page`];
+    const args = [
+      '-t1',
+      `-c${CONNECTIONS}`,
+      `-d${LONGEST_RUN_S}s`,
+      `--timeout=${TIMEOUT_S}s`,
+      '-s',
+      script,
+      `${url}/page`,
+    ];
     // It must not outlive whoever started it, even one that was killed.
     this.#child = spawn('setpriv', ['--pdeathsig', 'KILL', 'wrk', ...args, '--', String(DELAY_MS)], {
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { demoReport, demoTable, demoVerdict, type Move } from '../../bench/demo-report.ts';
-import { figure, median, table } from '../../bench/table.ts';
+import { median, spreadOf } from '../../bench/statistics.ts';
+import { figure, spreadText, table } from '../../bench/table.ts';
 import { Outcome } from '../../migrator/events.ts';
 import type { LoadReport, WindowReport } from '../workload/report.ts';
 
@@ -93,4 +94,12 @@ t.test('tables line up, and figures are short', async (t) => {
   t.equal(median([3, 1, 2]), 2);
   t.equal(median([4, 1, 2, 3]), 2.5);
   t.equal(median([]), null);
+});
+
+t.test('a spread is of what is known, and is told with its ends where they differ', async (t) => {
+  t.same(spreadOf([3, null, 1, undefined, 2]), { median: 2, least: 1, greatest: 3 });
+  t.equal(spreadOf([null]), null);
+  t.equal(spreadText(spreadOf([3, 1, 2])), '2 [1–3]');
+  t.equal(spreadText(spreadOf([7])), '7');
+  t.equal(spreadText(null), '–');
 });
