@@ -29,7 +29,7 @@ t.test(
       if (one === undefined) throw new Error('a measurement is missing');
       t.ok(one.requests > 0);
       t.ok(one.bytesSent > 1 << 20, `${one.bytesSent} bytes between the hosts`);
-    t.ok(one.blackoutMs > 0);
+      t.ok(one.blackoutMs > 0);
     }
     t.ok((own?.frozenMs ?? 0) > 0);
     t.match(Object.keys(bench.versions).sort(), ['criu', 'node', 'runc']);
