@@ -1,4 +1,11 @@
-import type { AdmitReply, ExamineReply, PreCopyReply, SendReply } from './agent/protocol.ts';
+import type {
+  AdmitReply,
+  AgentInfo,
+  ExamineReply,
+  MeasureReply,
+  PreCopyReply,
+  SendReply,
+} from './agent/protocol.ts';
 import type { Footprint } from './engine/engine.ts';
 
 /**
@@ -9,6 +16,9 @@ export interface Agent {
   readonly host: string;
   /** Where other agents reach it. */
   readonly url: string;
+  info(signal: AbortSignal): Promise<AgentInfo>;
+  /** What a move to the agent at `to` would meet. Touches nothing. */
+  measure(container: string, to: string, signal: AbortSignal): Promise<MeasureReply>;
   examine(id: string, container: string, signal: AbortSignal): Promise<ExamineReply>;
   admit(id: string, container: string, footprint: Footprint, signal: AbortSignal): Promise<AdmitReply>;
   prepare(id: string, options: { container: string; leaseMs: number }, signal: AbortSignal): Promise<void>;

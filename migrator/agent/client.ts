@@ -12,6 +12,7 @@ import {
   ErrorReply,
   ExamineReply,
   FreezeReply,
+  MeasureReply,
   Nothing,
   PreCopyReply,
   RestoreReply,
@@ -66,6 +67,11 @@ export class AgentClient implements Agent {
 
   async remove(container: string, signal: AbortSignal): Promise<void> {
     await this.#call('POST', `/v1/containers/${encodeURIComponent(container)}/remove`, {}, Nothing, signal);
+  }
+
+  measure(container: string, to: string, signal: AbortSignal): Promise<MeasureReply> {
+    const path = `/v1/containers/${encodeURIComponent(container)}/measure`;
+    return this.#call('POST', path, { to }, MeasureReply, signal);
   }
 
   examine(id: string, container: string, signal: AbortSignal): Promise<ExamineReply> {

@@ -2,7 +2,8 @@ import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { Deadlines } from './deadlines.ts';
 import { engineOf, type HostContext, refuseIfBusy } from './host.ts';
-import type { AgentInfo, ContainerReport, ContainersReply } from './protocol.ts';
+import { measure } from './measure.ts';
+import { type AgentInfo, type ContainerReport, type ContainersReply, MeasureRequest } from './protocol.ts';
 
 const ContainerParams = Type.Object({ name: Type.String() });
 
@@ -47,6 +48,12 @@ export function containerRoutes(
       );
       return {};
     },
+  );
+
+  app.post<{ Params: { name: string }; Body: MeasureRequest }>(
+    '/v1/containers/:name/measure',
+    { schema: { params: ContainerParams, body: MeasureRequest } },
+    ({ params, body }) => measure(hostContext, params.name, body.to),
   );
 }
 

@@ -7,6 +7,7 @@ export const Deadlines = {
   startMs: 60_000,
   removeMs: 20_000,
   examineMs: 15_000,
+  measureMs: 15_000,
   admitMs: 15_000,
   prepareMs: 30_000,
   connectMs: 5_000,

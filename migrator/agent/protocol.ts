@@ -8,6 +8,8 @@ import { type Static, Type } from '@sinclair/typebox';
  * | `GET /v1/info` | – | gateway |
  * | `GET /v1/containers` | – | gateway |
  * | `POST /v1/containers/NAME/start`, `…/remove` | – | gateway |
+ * | `POST /v1/containers/NAME/measure` | source | gateway: memory, and the link to another agent |
+ * | `GET`, `PUT /v1/probe` | destination | another agent: how fast is the link? |
  * | `POST /v1/migrations/ID/examine` | source | gateway |
  * | `POST /v1/migrations/ID/admit` | destination | gateway |
  * | `POST /v1/migrations/ID/prepare` | destination | gateway |
@@ -90,6 +92,28 @@ export const Footprint = Type.Object({
 
 export const ExamineRequest = Type.Object({ container: Type.String() });
 export const ExamineReply = Type.Object({ footprint: Footprint, findings: Type.Array(Finding) });
+
+/** `to`: the other agent. */
+export const MeasureRequest = Type.Object({ to: Type.String({ pattern: '^https://' }) });
+export type MeasureRequest = Static<typeof MeasureRequest>;
+/** See `MemorySurvey` and `MeasuredLink`. */
+export const MeasureReply = Type.Object({
+  memory: Type.Object({
+    processes: Type.Integer(),
+    privateBytes: Type.Integer(),
+    swappedBytes: Type.Integer(),
+    sharedBytes: Type.Integer(),
+    zeroShare: Type.Number(),
+    distinctShare: Type.Number(),
+    encodedShare: Type.Number(),
+    encodeRateBpms: Type.Number(),
+    readRateBpms: Type.Number(),
+    dirtyRateBpms: Type.Number(),
+    hotBytes: Type.Number(),
+  }),
+  link: Type.Object({ rttMs: Type.Number(), rateBpms: Type.Number() }),
+});
+export type MeasureReply = Static<typeof MeasureReply>;
 
 export const AdmitRequest = Type.Object({ container: Type.String(), footprint: Footprint });
 export const AdmitReply = Type.Object({ findings: Type.Array(Finding) });

@@ -8,6 +8,7 @@ import { containerRoutes } from './container-routes.ts';
 import type { DestinationSide } from './destination.ts';
 import type { HostContext } from './host.ts';
 import { destinationRoutes, imagesRoutes, sourceRoutes } from './migration-routes.ts';
+import { probeRoutes } from './probe-routes.ts';
 import type { SourceSide } from './source.ts';
 
 export interface ServerOptions {
@@ -77,6 +78,10 @@ export async function createServer(
   await app.register(async (scope) => {
     only(scope, [Role.gateway, Role.agent]);
     imagesRoutes(scope, options.destination, log);
+  });
+  await app.register(async (scope) => {
+    only(scope, [Role.agent]);
+    probeRoutes(scope);
   });
   try {
     await app.listen(listen);
