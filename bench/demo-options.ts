@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { HoldfastError } from '../migrator/errors.ts';
-import { DEFAULT_STRATEGY, Strategy } from '../migrator/events.ts';
+import { AUTO, STRATEGY_ORDERS, type StrategyOrder } from '../migrator/events.ts';
 import { type Link, parseLink } from '../test/lab/lab.ts';
 
 export interface DemoOptions {
@@ -8,7 +8,7 @@ export interface DemoOptions {
   readonly ratePerS: number;
   readonly clients: number;
   readonly moves: number;
-  readonly strategy: Strategy;
+  readonly strategy: StrategyOrder;
   readonly link: Link;
   readonly linkText: string;
   readonly keep: boolean;
@@ -21,7 +21,7 @@ export const DEMO_HELP = `npm run demo -- [options]
   --rps N           requests a second, whatever the answers do (500)
   --clients N       keep-alive clients, each a user of its own (32)
   --moves N         moves to and fro (2)
-  --strategy S      pre-copy or stop-and-copy (pre-copy)
+  --strategy S      auto, or one of those that gateway plan lists (auto)
   --link LINK       the hosts' links: 1gbit, 100mbit, 1gbit,5ms, unlimited (1gbit)
   --keep            leave everything up afterwards, to play with, until Ctrl-C
   --json            standard output is one line of JSON; the story goes to standard error
@@ -37,7 +37,7 @@ export function parseDemoOptions(args: readonly string[]): DemoOptions | 'help' 
         rps: { type: 'string', default: '500' },
         clients: { type: 'string', default: '32' },
         moves: { type: 'string', default: '2' },
-        strategy: { type: 'string', default: DEFAULT_STRATEGY },
+        strategy: { type: 'string', default: AUTO },
         link: { type: 'string', default: '1gbit' },
         keep: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
@@ -59,10 +59,10 @@ export function parseDemoOptions(args: readonly string[]): DemoOptions | 'help' 
   };
 }
 
-function strategyOf(text: string): Strategy {
-  const known = Object.values(Strategy).find((strategy) => strategy === text);
+function strategyOf(text: string): StrategyOrder {
+  const known = STRATEGY_ORDERS.find((strategy) => strategy === text);
   if (known !== undefined) return known;
-  throw usageError(`--strategy must be ${Object.values(Strategy).join(' or ')}, not ${JSON.stringify(text)}`);
+  throw usageError(`--strategy must be ${STRATEGY_ORDERS.join(' or ')}, not ${JSON.stringify(text)}`);
 }
 
 export function wholeNumber(name: string, text: string, least: number, most: number): number {

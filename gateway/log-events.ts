@@ -10,6 +10,9 @@ export function logEvents(log: Logger): (event: MigrationEvent) => void {
       case 'started':
         log.info(line, `moving ${app} from ${event.from} to ${event.to}`);
         break;
+      case 'planned':
+        log.info(line, `${event.strategy}: ${event.reason}`);
+        break;
       case 'step-started':
         log.debug(line, `${event.step} begins`);
         break;

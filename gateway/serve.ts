@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { HoldfastError } from '../migrator/errors.ts';
 import { Migrations } from '../migrator/migrations.ts';
+import { Experiences } from '../migrator/planner/experiences.ts';
+import { Planner } from '../migrator/planner/planner.ts';
 import type { AdminContext } from './admin/context.ts';
 import { createAdmin } from './admin/server.ts';
 import { readToken } from './admin/token.ts';
@@ -62,11 +64,14 @@ async function compose(config: GatewayConfig, log: Logger, opened: Opened): Prom
     isMoving,
   });
   opened.add(() => placements.close());
+  const experiences = await Experiences.open(join(config.stateDir, 'experiences.json'), log);
+  opened.add(() => experiences.close());
   const migrations = await Migrations.open({
     gate: gates,
     agents,
     apps: movableApps(config),
     placements,
+    planner: new Planner(experiences),
     journalDir: join(config.stateDir, 'journal'),
     log,
   });

@@ -1,7 +1,8 @@
 import type { Agent } from './agents.ts';
-import type { MigrationEvent, Strategy } from './events.ts';
+import type { MigrationEvent, StrategyOrder } from './events.ts';
 import type { Gate } from './gate.ts';
 import type { Placements } from './placements.ts';
+import type { Planner } from './planner/planner.ts';
 
 export interface Order {
   readonly id: string;
@@ -9,7 +10,10 @@ export interface Order {
   readonly container: string;
   readonly from: string;
   readonly to: string;
-  readonly strategy: Strategy;
+  /** The planner's choice takes the place of `auto` before anything is touched. */
+  readonly strategy: StrategyOrder;
+  /** Refuse the move when the app would be frozen for longer. */
+  readonly maxFreezeMs?: number | undefined;
 }
 
 export interface HoldLimits {
@@ -31,6 +35,7 @@ export interface MigrationContext {
   readonly destination: Agent;
   readonly gate: Gate;
   readonly placements: Placements;
+  readonly planner: Planner;
   readonly limits: HoldLimits;
   /** Journal the event, then tell it. @throws when a step could not be journaled: then it must not be made */
   readonly emit: (body: EventBody) => Promise<void>;

@@ -4,6 +4,7 @@ import { HoldfastError } from './errors.ts';
 /** How long each call to an agent may take, in milliseconds. From the hold on, the hold's own budget comes first. */
 export const Deadlines = {
   preflightMs: 15_000,
+  planMs: 20_000,
   prepareMs: 30_000,
   preCopyMs: 600_000,
   freezeMs: 5_000,

@@ -1,8 +1,10 @@
 import type { ErrorBody } from './errors.ts';
+import type { Plan, Prediction } from './planner/prediction.ts';
 
 /** The steps of a migration, in the order they are made. */
 export const Step = {
   preflight: 'preflight',
+  plan: 'plan',
   prepare: 'prepare',
   preCopy: 'pre-copy',
   hold: 'hold',
@@ -25,7 +27,10 @@ export const Strategy = {
   preCopy: 'pre-copy',
 } as const;
 export type Strategy = (typeof Strategy)[keyof typeof Strategy];
-export const DEFAULT_STRATEGY: Strategy = Strategy.preCopy;
+/** Let the planner choose. */
+export const AUTO = 'auto';
+export type StrategyOrder = Strategy | typeof AUTO;
+export const STRATEGY_ORDERS: readonly StrategyOrder[] = [AUTO, ...Object.values(Strategy)];
 
 export const Outcome = {
   /** The app runs at the destination. */
@@ -64,8 +69,10 @@ export type MigrationEvent =
       readonly type: 'started';
       readonly from: string;
       readonly to: string;
-      readonly strategy: Strategy;
+      readonly strategy: StrategyOrder;
     })
+  /** What the move will cost by each strategy, and which one is taken. */
+  | (EventBase & { readonly type: 'planned' } & Plan)
   | (EventBase & { readonly type: 'step-started'; readonly step: Step })
   | (EventBase & {
       readonly type: 'step-finished';
@@ -85,5 +92,7 @@ export type MigrationEvent =
       readonly type: 'ended';
       readonly outcome: Outcome;
       readonly figures: Figures;
+      /** What the figures were to be. */
+      readonly predicted?: Prediction;
       readonly error?: ErrorBody;
     });

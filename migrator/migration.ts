@@ -1,8 +1,11 @@
 import type { MigrationContext } from './context.ts';
 import { Deadlines, FOR_AS_LONG_AS_IT_TAKES, insist } from './deadlines.ts';
+import type { Footprint } from './engine/engine.ts';
 import { type ErrorBody, HoldfastError, toErrorBody } from './errors.ts';
-import { type Figures, Outcome, Step, Strategy } from './events.ts';
+import { type Figures, type MigrationEvent, Outcome, Step, Strategy } from './events.ts';
 import { holdBudgetMs, leaseMs } from './hold-budget.ts';
+import { type Planned, predictionOf } from './planner/planner.ts';
+import type { Prediction } from './planner/prediction.ts';
 import { preflight } from './preflight.ts';
 import { Steps, within } from './steps.ts';
 import { IfItFails, wayBack } from './undo.ts';
@@ -13,7 +16,7 @@ import { IfItFails, wayBack } from './undo.ts';
  * destroys itself unless told otherwise, after it the source is only waiting to be removed.
  */
 export class Migration {
-  readonly #context: MigrationContext;
+  #context: MigrationContext;
   readonly #orderedAt = performance.now();
   readonly #steps: Steps;
   #clean = true;
@@ -22,6 +25,7 @@ export class Migration {
   #frozenAt: number | undefined;
   #figures: Omit<Figures, 'totalMs'> = {};
   #totalMs: number | undefined;
+  #planned: Planned | undefined;
 
   /** @param begun the steps that the journal shows as begun, when a crashed migration is taken up again */
   constructor(context: MigrationContext, begun: readonly Step[] = []) {
@@ -35,7 +39,7 @@ export class Migration {
    */
   async run(): Promise<Outcome | undefined> {
     try {
-      await this.#preflight();
+      await this.#plan(await this.#preflight());
     } catch (error) {
       return this.#end(Outcome.refused, error);
     }
@@ -71,6 +75,11 @@ export class Migration {
     return this.#clean;
   }
 
+  /** Let the planner learn from how this migration went. */
+  async learn(events: readonly MigrationEvent[]): Promise<void> {
+    await this.#planned?.learn(events);
+  }
+
   /** Try once more to leave nothing behind. @throws when a host does not answer */
   async cleanUp(outcome: Outcome): Promise<void> {
     const { order, source, destination, signal } = this.#context;
@@ -96,14 +105,25 @@ export class Migration {
     return this.#end(Outcome.succeeded);
   }
 
-  async #preflight(): Promise<void> {
+  async #preflight(): Promise<Footprint> {
     const { order, source, destination } = this.#context;
-    await this.#steps.make(
+    return this.#steps.make(
       Step.preflight,
       Deadlines.preflightMs,
       (signal) => preflight(order, source, destination, signal),
       ({ memoryBytes, processes }) => ({ memoryBytes, processes }),
     );
+  }
+
+  /** Foresee what the move will cost, and settle on a strategy. */
+  async #plan(footprint: Footprint): Promise<void> {
+    const { order, source, destination, planner, emit } = this.#context;
+    this.#planned = await this.#steps.make(Step.plan, Deadlines.planMs, (signal) =>
+      planner.plan(order, { source, destination, footprint }, signal),
+    );
+    const { plan } = this.#planned;
+    await emit({ type: 'planned', ...plan });
+    this.#context = { ...this.#context, order: { ...order, strategy: plan.strategy } };
   }
 
   async #prepare(): Promise<void> {
@@ -235,9 +255,14 @@ export class Migration {
 
   async #end(outcome: Outcome, error?: unknown): Promise<Outcome> {
     const figures = { ...this.#figures, totalMs: this.#totalMs ?? this.#elapsedMs() };
+    const predicted = this.#prediction();
     const failed: { error?: ErrorBody } = error === undefined ? {} : { error: toErrorBody(error) };
-    await this.#context.emit({ type: 'ended', outcome, figures, ...failed });
+    await this.#context.emit({ type: 'ended', outcome, figures, ...(predicted && { predicted }), ...failed });
     return outcome;
+  }
+
+  #prediction(): Prediction | undefined {
+    return this.#planned && predictionOf(this.#planned.plan);
   }
 
   #elapsedMs(): number {

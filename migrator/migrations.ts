@@ -4,12 +4,15 @@ import type { Agent } from './agents.ts';
 import type { EventBody, HoldLimits, Order } from './context.ts';
 import { Deadlines, FOR_AS_LONG_AS_IT_TAKES, insist } from './deadlines.ts';
 import { HoldfastError } from './errors.ts';
-import { DEFAULT_STRATEGY, type MigrationEvent, Outcome, type Strategy } from './events.ts';
+import { AUTO, type MigrationEvent, Outcome, type StrategyOrder } from './events.ts';
 import { Feed } from './feed.ts';
 import type { Gate } from './gate.ts';
 import { Journal, type JournalContent, pruneJournals, readJournals } from './journal.ts';
 import { Migration } from './migration.ts';
 import type { Placements } from './placements.ts';
+import type { Planner } from './planner/planner.ts';
+import type { Plan } from './planner/prediction.ts';
+import { preflight } from './preflight.ts';
 import { type MigrationRecord, recordOf } from './record.ts';
 
 export interface MigrationsOptions {
@@ -18,8 +21,19 @@ export interface MigrationsOptions {
   /** The apps that can be moved. */
   readonly apps: ReadonlyMap<string, { readonly container: string; readonly hold: HoldLimits }>;
   readonly placements: Placements;
+  readonly planner: Planner;
   readonly journalDir: string;
   readonly log: Logger;
+}
+
+/** What may be asked for of a move. */
+export interface MigrationRequest {
+  readonly app: string;
+  readonly to: string;
+  /** The planner's choice when not given. */
+  readonly strategy?: StrategyOrder;
+  /** Refuse the move when the app would be frozen for longer. */
+  readonly maxFreezeMs?: number;
 }
 
 /** Closed migrations that are remembered; the oldest are forgotten beyond it. */
@@ -78,9 +92,9 @@ export class Migrations {
    *
    * @throws HoldfastError `APP_UNKNOWN`, `HOST_UNKNOWN`, `NO_TARGET`, `ALREADY_THERE`, `MIGRATION_UNDER_WAY`
    */
-  async order(request: { app: string; to: string; strategy?: Strategy }): Promise<MigrationRecord> {
-    const { app, to, strategy = DEFAULT_STRATEGY } = request;
-    const order = { ...this.#orderFor(app, to), strategy };
+  async order(request: MigrationRequest): Promise<MigrationRecord> {
+    const { app, to, strategy = AUTO, maxFreezeMs } = request;
+    const order = { ...this.#orderFor(app, to), strategy, maxFreezeMs };
     this.#underWay.set(app, order.id);
     try {
       const opened = await this.#begin(order);
@@ -93,6 +107,25 @@ export class Migrations {
       throw error;
     }
     return this.get(order.id) as MigrationRecord;
+  }
+
+  /**
+   * What a move would cost by each strategy, and which one would be taken. Nothing is touched.
+   *
+   * @throws HoldfastError as `order`, what preflight and the planner find against it
+   */
+  async plan({ app, to, strategy = AUTO, maxFreezeMs }: MigrationRequest): Promise<Plan> {
+    const { agents, planner } = this.#options;
+    const order = this.#orderFor(app, to);
+    const source = agents.get(order.from);
+    const destination = agents.get(to);
+    if (source === undefined) throw unknownHost(order.from, agents);
+    if (destination === undefined) throw unknownHost(to, agents);
+    const within = (ms: number) => AbortSignal.any([this.#stop.signal, AbortSignal.timeout(ms)]);
+    const footprint = await preflight(order, source, destination, within(Deadlines.preflightMs));
+    const wish = { ...order, strategy, maxFreezeMs };
+    const hosts = { source, destination, footprint };
+    return (await planner.plan(wish, hosts, within(Deadlines.planMs))).plan;
   }
 
   get(id: string): MigrationRecord | undefined {
@@ -130,7 +163,7 @@ export class Migrations {
     await this.settled();
   }
 
-  #orderFor(app: string, to: string): Omit<Order, 'strategy'> {
+  #orderFor(app: string, to: string): Omit<Order, 'strategy' | 'maxFreezeMs'> {
     const { apps, agents, placements } = this.#options;
     const known = apps.get(app);
     if (known === undefined) {
@@ -161,8 +194,8 @@ export class Migrations {
 
   /** Open the journal of a migration and put together what it needs; undefined when a host or the app is not known. */
   async #begin(about: Omit<Order, 'container'>) {
-    const { agents, apps, gate, placements, journalDir, log } = this.#options;
-    const { id, app, from, to, strategy } = about;
+    const { agents, apps, gate, placements, planner, journalDir, log } = this.#options;
+    const { id, app, from, to, strategy, maxFreezeMs } = about;
     const source = agents.get(from);
     const destination = agents.get(to);
     const known = apps.get(app);
@@ -194,10 +227,10 @@ export class Migrations {
       for (const listener of this.#listeners) listener(event);
     };
     const begun = feed.events.filter((event) => event.type === 'step-started').map((event) => event.step);
-    const order: Order = { id, app, container: known.container, from, to, strategy };
+    const order: Order = { id, app, container: known.container, from, to, strategy, maxFreezeMs };
     const limits = known.hold;
     const signal = this.#stop.signal;
-    const context = { order, source, destination, gate, placements, limits, emit, signal };
+    const context = { order, source, destination, gate, placements, planner, limits, emit, signal };
     return { migration: new Migration(context, begun), journal, emit };
   }
 
@@ -220,6 +253,7 @@ export class Migrations {
         this.#underWay.delete(app);
         this.#feeds.get(id)?.end();
       }
+      await migration.learn(this.#feeds.get(id)?.events ?? []); // The next move need not wait for it.
     })();
     this.#running.add(ended);
     await ended.finally(() => this.#running.delete(ended));

@@ -2,10 +2,13 @@ import type { Agent } from './agents.ts';
 import type { Finding, Footprint } from './engine/engine.ts';
 import { HoldfastError } from './errors.ts';
 
+/** What stands against a move, found before anything was touched. */
+export class Objection extends HoldfastError {}
+
 /**
  * Ask both ends what stands against the move, while nothing has been touched yet.
  *
- * @throws HoldfastError with the code of the first finding; the message and the mend tell all of them
+ * @throws Objection with the code of the first finding; the message and the mend tell all of them
  */
 export async function preflight(
   order: { readonly id: string; readonly container: string },
@@ -19,5 +22,5 @@ export async function preflight(
   const all: Finding[] = [...findings, ...admission.findings];
   if (all[0] === undefined) return footprint;
   const message = all.map((finding) => finding.message).join('; ');
-  throw new HoldfastError(all[0].code, message, { mend: all.map((finding) => finding.mend).join('; ') });
+  throw new Objection(all[0].code, message, { mend: all.map((finding) => finding.mend).join('; ') });
 }

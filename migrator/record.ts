@@ -1,5 +1,7 @@
 import type { ErrorBody } from './errors.ts';
-import type { Figures, MigrationEvent, Outcome, Step, Strategy } from './events.ts';
+import type { Figures, MigrationEvent, Outcome, Step, StrategyOrder } from './events.ts';
+import { predictionOf } from './planner/planner.ts';
+import type { Prediction } from './planner/prediction.ts';
 
 /** What is known of one migration: its events, folded. */
 export interface MigrationRecord {
@@ -7,12 +9,17 @@ export interface MigrationRecord {
   readonly app: string;
   readonly from: string;
   readonly to: string;
-  readonly strategy: Strategy;
+  /** As ordered, and once there is a plan as planned. */
+  readonly strategy: StrategyOrder;
+  /** Why it was taken. */
+  readonly reason?: string;
   readonly state: 'running' | Outcome;
   /** The step under way, while running. */
   readonly step?: Step;
   readonly startedAt: string;
   readonly steps: readonly { readonly step: Step; readonly durationMs: number }[];
+  /** What the figures are to be. */
+  readonly predicted?: Prediction;
   readonly figures?: Figures;
   readonly error?: ErrorBody;
 }
@@ -22,19 +29,23 @@ export function recordOf(events: readonly MigrationEvent[]): MigrationRecord | u
   const started = events.find((event) => event.type === 'started');
   if (started === undefined) return undefined;
   const ended = events.findLast((event) => event.type === 'ended');
+  const planned = events.findLast((event) => event.type === 'planned');
+  const predicted = planned && predictionOf(planned);
   const latest = events.findLast((event) => event.type === 'step-started');
   return {
     id: started.migrationId,
     app: started.app,
     from: started.from,
     to: started.to,
-    strategy: started.strategy,
+    strategy: planned?.strategy ?? started.strategy,
+    ...(planned === undefined ? {} : { reason: planned.reason }),
     state: ended?.outcome ?? 'running',
     ...(ended === undefined && latest !== undefined ? { step: latest.step } : {}),
     startedAt: started.at,
     steps: events
       .filter((event) => event.type === 'step-finished')
       .map(({ step, durationMs }) => ({ step, durationMs })),
+    ...(predicted === undefined ? {} : { predicted }),
     ...(ended === undefined ? {} : { figures: ended.figures }),
     ...(ended?.error === undefined ? {} : { error: ended.error }),
   };

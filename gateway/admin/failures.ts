@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyInstance } from 'fastify';
 import { type ErrorBody, HoldfastError, toErrorBody } from '../../migrator/errors.ts';
+import { Objection } from '../../migrator/preflight.ts';
 
 /** Codes that are the caller's to mend or to wait for. Whatever is not listed came from further behind: 502. */
 const STATUS: Readonly<Record<string, number>> = {
@@ -38,6 +39,7 @@ export function answerFailures(server: FastifyInstance): void {
 }
 
 function translate(error: FastifyError | HoldfastError): { status: number; body: ErrorBody } {
+  if (error instanceof Objection) return { status: 409, body: toErrorBody(error) };
   if (error instanceof HoldfastError) return { status: STATUS[error.code] ?? 502, body: toErrorBody(error) };
   const status = error.statusCode ?? 500;
   if (status >= 500) return { status: 500, body: toErrorBody(error) };

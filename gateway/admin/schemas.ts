@@ -1,9 +1,11 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { DEFAULT_STRATEGY, Outcome, Step, Strategy } from '../../migrator/events.ts';
+import { AUTO, Outcome, STRATEGY_ORDERS, Step, Strategy, type StrategyOrder } from '../../migrator/events.ts';
 import { GateState } from '../gate/state.ts';
 
 const oneOf = <T extends string>(values: Record<string, T>, description: string) =>
   Type.Unsafe<T>({ type: 'string', enum: Object.values(values), description });
+const strategyOrder = (description: string) =>
+  Type.Unsafe<StrategyOrder>({ type: 'string', enum: [...STRATEGY_ORDERS], description });
 
 export const ErrorReply = Type.Object(
   {
@@ -22,12 +24,43 @@ export const MigrationOrder = Type.Object(
     app: Type.String({ minLength: 1 }),
     to: Type.String({ minLength: 1, description: 'The host to move it to.' }),
     strategy: Type.Optional(
-      oneOf(Strategy, `How its memory gets there: ${DEFAULT_STRATEGY} unless it is given.`),
+      strategyOrder(`How its memory gets there: ${AUTO}, the planner’s choice, unless it is given.`),
+    ),
+    maxFreezeMs: Type.Optional(
+      Type.Integer({ minimum: 1, description: 'Refuse a move that is to freeze the app for longer.' }),
     ),
   },
   { additionalProperties: false },
 );
 export type MigrationOrder = Static<typeof MigrationOrder>;
+
+const Prediction = Type.Object({
+  strategy: oneOf(Strategy, 'By which it is made.'),
+  frozenMs: Type.Number(),
+  holdMs: Type.Number(),
+  totalMs: Type.Number(),
+  bytesSent: Type.Integer(),
+  rounds: Type.Integer({ description: 'Of memory sent ahead.' }),
+  bothHostsMs: Type.Number({ description: 'How long the app still needs both hosts after the commit.' }),
+  remark: Type.String(),
+});
+
+export const PlanReply = Type.Object(
+  {
+    strategy: oneOf(Strategy, 'The one that is taken.'),
+    reason: Type.String({ description: 'Why it is.' }),
+    predictions: Type.Array(Prediction, { description: 'One for each strategy.' }),
+    measured: Type.Object({
+      rttMs: Type.Number({ description: 'Between the two agents.' }),
+      rateBps: Type.Integer({ description: 'Bits a second from the source to the destination.' }),
+      memoryBytes: Type.Integer(),
+      dirtyBytesPerS: Type.Integer(),
+      hotBytes: Type.Integer({ description: 'What is written again and again.' }),
+      learntFrom: Type.Integer({ description: 'Past moves between these two hosts.' }),
+    }),
+  },
+  { $id: 'Plan', title: 'Plan' },
+);
 
 const Figures = Type.Object({
   frozenMs: Type.Optional(Type.Number()),
@@ -44,11 +77,13 @@ export const MigrationReply = Type.Object(
     app: Type.String(),
     from: Type.String(),
     to: Type.String(),
-    strategy: oneOf(Strategy, 'How its memory gets to the destination.'),
+    strategy: strategyOrder('How its memory gets to the destination: as ordered, then as planned.'),
+    reason: Type.Optional(Type.String({ description: 'Why this strategy.' })),
     state: oneOf({ running: 'running', ...Outcome }, 'Running, or how it ended.'),
     step: Type.Optional(oneOf(Step, 'The step under way, while running.')),
     startedAt: Type.String({ format: 'date-time' }),
     steps: Type.Array(Type.Object({ step: oneOf(Step, 'A step made.'), durationMs: Type.Number() })),
+    predicted: Type.Optional(Prediction),
     figures: Type.Optional(Figures),
     error: Type.Optional(Type.Ref('Error')),
   },

@@ -6,7 +6,8 @@ import type { AdminContext } from './context.ts';
 import { answerFailures } from './failures.ts';
 import { type GuardOptions, guard } from './guard.ts';
 import { migrationRoutes } from './migrations.ts';
-import { AppReply, ErrorReply, HostReply, MigrationReply } from './schemas.ts';
+import { planRoutes } from './plans.ts';
+import { AppReply, ErrorReply, HostReply, MigrationReply, PlanReply } from './schemas.ts';
 import { statusRoutes } from './status.ts';
 
 const BODY_LIMIT_BYTES = 65_536;
@@ -29,7 +30,7 @@ export async function createAdmin(context: AdminContext, options: GuardOptions):
   takeOrdersInTime(server, context);
   answerFailures(server);
   server.removeContentTypeParser('text/plain');
-  for (const schema of [ErrorReply, MigrationReply, AppReply, HostReply]) server.addSchema(schema);
+  for (const schema of [ErrorReply, MigrationReply, PlanReply, AppReply, HostReply]) server.addSchema(schema);
   await server.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -46,6 +47,7 @@ export async function createAdmin(context: AdminContext, options: GuardOptions):
     },
   });
   migrationRoutes(server, context);
+  planRoutes(server, context);
   appRoutes(server, context);
   statusRoutes(server, context);
   return server;

@@ -1,8 +1,9 @@
-import { type Command, Option } from 'commander';
-import { DEFAULT_STRATEGY, Outcome, Strategy } from '../../migrator/events.ts';
+import type { Command } from 'commander';
+import { Outcome } from '../../migrator/events.ts';
 import type { MigrationRecord } from '../../migrator/record.ts';
 import { type AdminOptions, connect, withAdminOptions } from './admin-options.ts';
 import { Exit } from './failure.ts';
+import { type OrderOptions, requestOf, withOrderOptions } from './order-options.ts';
 
 const EXIT_OF: Readonly<Record<Outcome, Exit>> = {
   [Outcome.succeeded]: Exit.ok,
@@ -13,16 +14,12 @@ const EXIT_OF: Readonly<Record<Outcome, Exit>> = {
 
 export function migrateCommand(program: Command): void {
   withAdminOptions(
-    program
-      .command('migrate <app>')
-      .description('move an app to another host while it is used, and follow the move to its end')
-      .requiredOption('--to <host>', 'where to move it')
-      .addOption(
-        new Option('--strategy <strategy>', 'how its memory gets there')
-          .choices(Object.values(Strategy))
-          .default(DEFAULT_STRATEGY),
-      ),
-  ).action(async (app: string, options: AdminOptions & { to: string; strategy: Strategy }) => {
+    withOrderOptions(
+      program
+        .command('migrate <app>')
+        .description('move an app to another host while it is used, and follow the move to its end'),
+    ),
+  ).action(async (app: string, options: AdminOptions & OrderOptions) => {
     const [{ followMigration }, { Progress }, { printJson }, { fromErrorBody }, { reportFailure }] =
       await Promise.all([
         import('./follow.ts'),
@@ -32,11 +29,7 @@ export function migrateCommand(program: Command): void {
         import('./failure.ts'),
       ]);
     const client = await connect(options);
-    const { id } = await client.post<MigrationRecord>('/v1/migrations', {
-      app,
-      to: options.to,
-      strategy: options.strategy,
-    });
+    const { id } = await client.post<MigrationRecord>('/v1/migrations', requestOf(app, options));
     const progress = new Progress(process.stdout);
     const ended = await followMigration(client, id, options.json ? () => {} : progress.show);
     if (options.json) printJson(await client.get(`/v1/migrations/${id}`));

@@ -4,6 +4,7 @@ import { appsCommand } from './apps.ts';
 import { checkCommand } from './check.ts';
 import { Exit, reportFailure } from './failure.ts';
 import { migrateCommand } from './migrate.ts';
+import { planCommand } from './plan.ts';
 import { serveCommand } from './serve.ts';
 import { startCommand } from './start.ts';
 import { statusCommand } from './status.ts';
@@ -48,6 +49,7 @@ export async function createProgram(args: readonly string[]): Promise<Command> {
   checkCommand(program);
   program.commandsGroup('Of a running gateway:');
   migrateCommand(program);
+  planCommand(program);
   appsCommand(program);
   statusCommand(program);
   startCommand(program);

@@ -35,9 +35,9 @@ export class Progress {
 function describe(event: MigrationEvent): { text: string; underWay: boolean } {
   switch (event.type) {
     case 'started':
-      return done(
-        `moving ${event.app} from ${event.from} to ${event.to}, ${event.strategy} (${event.migrationId})`,
-      );
+      return done(`moving ${event.app} from ${event.from} to ${event.to} (${event.migrationId})`);
+    case 'planned':
+      return done(`  ${event.strategy}: ${event.reason}`);
     case 'step-started':
       return { text: `  ${event.step} …`, underWay: true };
     case 'step-finished':
@@ -84,12 +84,19 @@ const OUTCOMES: Readonly<Record<Outcome, string>> = {
   [Outcome.failed]: 'failed, and so did the way back',
 };
 
-function summary({ outcome, figures }: EndedEvent): string {
+function summary({ outcome, figures, predicted }: EndedEvent): string {
   const { frozenMs, holdMs, heldRequests, bytesSent, totalMs } = figures;
   const parts = [`${OUTCOMES[outcome]}; total ${milliseconds(totalMs)}`];
   if (frozenMs !== undefined) parts.push(`frozen ${milliseconds(frozenMs)}`);
   if (holdMs !== undefined) parts.push(`held ${milliseconds(holdMs)}`);
   if (heldRequests !== undefined) parts.push(`${heldRequests} requests held`);
   if (bytesSent !== undefined) parts.push(`${mebibytes(bytesSent)} sent`);
-  return parts.join(', ');
+  if (outcome !== Outcome.succeeded || predicted === undefined) return parts.join(', ');
+  const foreseen = [
+    `total ${milliseconds(predicted.totalMs)}`,
+    `frozen ${milliseconds(predicted.frozenMs)}`,
+    `held ${milliseconds(predicted.holdMs)}`,
+    `${mebibytes(predicted.bytesSent)} sent`,
+  ];
+  return `${parts.join(', ')}\npredicted: ${foreseen.join(', ')}`;
 }

@@ -22,11 +22,11 @@ export class Gates implements Gate {
     }
   }
 
-  /** @throws HoldfastError `UNKNOWN_APP` */
+  /** @throws HoldfastError `APP_UNKNOWN` */
   of(app: string): AppGate {
     const gate = this.#gates.get(app);
     if (gate) return gate;
-    throw new HoldfastError('UNKNOWN_APP', `there is no app ${app}`, {
+    throw new HoldfastError('APP_UNKNOWN', `there is no app ${app}`, {
       mend: `name one of: ${[...this.#gates.keys()].join(', ')}`,
     });
   }

@@ -1,10 +1,14 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { MigrationEvent } from '../../migrator/events.ts';
+import { type MigrationEvent, Outcome } from '../../migrator/events.ts';
 import type { Observer } from '../proxy/observer.ts';
 
 const REQUEST_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const HOLD_BUCKETS_S = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30];
 const FROZEN_BUCKETS_S = [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.75, 1, 2, 5, 10];
+
+const ERROR_BUCKETS = [0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2, 5];
+/** The figures that are foreseen. */
+const PREDICTED = ['frozenMs', 'holdMs', 'totalMs', 'bytesSent'] as const;
 
 /** Anybody can make up methods; each would be a time series of its own. */
 const KNOWN_METHODS = new Set([
@@ -30,6 +34,8 @@ export class Metrics implements Observer {
   readonly #rejected: Counter<'app' | 'reason'>;
   readonly #migrations: Counter<'app' | 'outcome'>;
   readonly #frozen: Histogram;
+  readonly #predictedFrozen: Histogram;
+  readonly #predictionError: Histogram<'figure'>;
 
   /** @param heldNow the requests held at this moment, by app; asked whenever the metrics are */
   constructor(heldNow: () => Iterable<readonly [app: string, requests: number]>) {
@@ -74,6 +80,19 @@ export class Metrics implements Observer {
       buckets: FROZEN_BUCKETS_S,
       registers,
     });
+    this.#predictedFrozen = new Histogram({
+      name: 'holdfast_predicted_frozen_seconds',
+      help: 'How long a migration that succeeded was predicted to freeze its app',
+      buckets: FROZEN_BUCKETS_S,
+      registers,
+    });
+    this.#predictionError = new Histogram({
+      name: 'holdfast_prediction_error_ratio',
+      help: 'How far predictions were off, as a share of what it came to, by figure',
+      labelNames: ['figure'],
+      buckets: ERROR_BUCKETS,
+      registers,
+    });
     new Gauge({
       name: 'holdfast_held_requests',
       help: 'Requests held at the gate now',
@@ -109,6 +128,14 @@ export class Metrics implements Observer {
     this.#migrations.inc({ app: event.app, outcome: event.outcome });
     const { frozenMs } = event.figures;
     if (frozenMs !== undefined) this.#frozen.observe(frozenMs / 1000);
+    const { predicted } = event;
+    if (event.outcome !== Outcome.succeeded || predicted === undefined) return;
+    this.#predictedFrozen.observe(predicted.frozenMs / 1000);
+    for (const figure of PREDICTED) {
+      const actual = event.figures[figure];
+      if (actual === undefined || actual === 0) continue;
+      this.#predictionError.observe({ figure }, Math.abs(predicted[figure] - actual) / actual);
+    }
   };
 
   text(): Promise<string> {

@@ -1,8 +1,8 @@
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { type Static, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import { HoldfastError } from '../../migrator/errors.ts';
+import { replaceFile } from '../../migrator/replace-file.ts';
 
 const Remembered = Type.Object({
   /** App to the host it was last seen on. */
@@ -37,29 +37,9 @@ export class PlacementMemory {
   /** Settles when the content is on the disk. Writes are made one after the other, each a whole file. */
   write(content: Remembered): Promise<void> {
     const text = `${JSON.stringify(content, null, 2)}\n`;
-    const written = this.#lastWrite.then(() => this.#replace(text));
+    const written = this.#lastWrite.then(() => replaceFile(this.#file, text));
     this.#lastWrite = written.catch(() => {}); // A failed write is its caller's to handle, not the next one's.
     return written;
-  }
-
-  async #replace(text: string): Promise<void> {
-    const directory = dirname(this.#file);
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    const fresh = `${this.#file}.new`;
-    const file = await open(fresh, 'w', 0o600);
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(fresh, this.#file);
-    const folder = await open(directory, 'r');
-    try {
-      await folder.sync(); // Without this a crash may bring back the file before.
-    } finally {
-      await folder.close();
-    }
   }
 
   #unreadable(cause?: unknown): HoldfastError {

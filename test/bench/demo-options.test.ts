@@ -7,7 +7,7 @@ t.test('without options the demo makes two moves of 64 MiB at 500 requests/s ove
     ratePerS: 500,
     clients: 32,
     moves: 2,
-    strategy: 'pre-copy',
+    strategy: 'auto',
     link: { rateBps: 1e9 },
     keep: false,
     json: false,

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { MigrationEvent, Step, Strategy } from '../../migrator/events.ts';
+import type { MigrationEvent, Step } from '../../migrator/events.ts';
+import type { MigrationRequest } from '../../migrator/migrations.ts';
 import { createLab, type Lab, type LabHost, parseLink } from '../lab/lab.ts';
 import type { EndedEvent } from '../system/admin.ts';
 import { APP } from '../system/configs.ts';
@@ -93,7 +94,7 @@ export class Scene {
   /** Order a move to the other host, and let `strike` be called at each event; `here` is where the app is at the end. */
   async move(
     strike: (event: MigrationEvent, underWay: UnderWay) => Promise<void> | void = () => {},
-    options: { strategy?: Strategy } = {},
+    options: Omit<MigrationRequest, 'app' | 'to'> = {},
   ): Promise<EndedEvent> {
     const { admin } = this.system;
     const id = await admin.order(APP, this.there, options);

@@ -4,6 +4,8 @@ import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import type { MigrationEvent } from '../../migrator/events.ts';
 import { Migrations } from '../../migrator/migrations.ts';
+import { Experiences } from '../../migrator/planner/experiences.ts';
+import { Planner } from '../../migrator/planner/planner.ts';
 import { Fault, World } from './world.ts';
 
 const log = pino({ level: 'silent' });
@@ -11,12 +13,14 @@ const hold = { drainTimeoutMs: 100, maxHoldMs: 400 };
 const apps = new Map([['shop', { container: 'shop', hold }]]);
 const CALLS = ['prepare', 'connect', 'preCopy', 'freeze', 'dump', 'send', 'restore', 'health', 'commit'];
 
-function open(world: World, journalDir: string): Promise<Migrations> {
-  return Migrations.open({ gate: world, agents: world.agents(), apps, placements: world, journalDir, log });
+async function open(world: World, journalDir: string): Promise<Migrations> {
+  const planner = new Planner(await Experiences.open(path.join(journalDir, 'experiences.json'), log));
+  const agents = world.agents();
+  return Migrations.open({ gate: world, agents, apps, placements: world, planner, journalDir, log });
 }
 
 async function move(migrations: Migrations): Promise<string> {
-  const { id } = await migrations.order({ app: 'shop', to: 'b' });
+  const { id } = await migrations.order({ app: 'shop', to: 'b', strategy: 'pre-copy' });
   await migrations.settled();
   return id;
 }

@@ -16,6 +16,21 @@ export const Fault = {
 } as const;
 export type Fault = (typeof Fault)[keyof typeof Fault];
 
+/** What the app has in memory, and that it does not write to it. */
+const QUIET = {
+  processes: 1,
+  privateBytes: 64 << 20,
+  swappedBytes: 0,
+  sharedBytes: 0,
+  zeroShare: 0,
+  distinctShare: 1,
+  encodedShare: 0.5,
+  encodeRateBpms: 200_000,
+  readRateBpms: 1_000_000,
+  dirtyRateBpms: 0,
+  hotBytes: 0,
+};
+
 interface Instance {
   state: ContainerState;
   committed: boolean;
@@ -34,6 +49,8 @@ export class World implements Gate, Placements {
   gate: { open: true; to: string } | { open: false } = { open: true, to: 'a' };
   home = 'a';
   readonly violations: string[] = [];
+  /** What the agents were asked, in order. */
+  readonly calls: string[] = [];
   readonly faults = new Map<string, Fault>();
   /** Hosts that do not answer at all. */
   readonly away = new Set<string>();
@@ -81,6 +98,7 @@ export class World implements Gate, Placements {
   #agent(host: string): Agent {
     const mine = this.hosts[host] as Instance;
     const call = async (name: Call, act: () => void = () => {}): Promise<void> => {
+      this.calls.push(`${host}.${name}`);
       const fault = this.faults.get(`${host}.${name}`);
       const unreachable = new HoldfastError('AGENT_UNREACHABLE', `${host} is away`, { retryable: true });
       if (this.away.has(host)) throw unreachable;
@@ -95,6 +113,14 @@ export class World implements Gate, Placements {
     return {
       host,
       url: `https://${host}:1`,
+      info: async () => {
+        await call('info');
+        return { host, version: '0.0.0', engines: ['model'] };
+      },
+      measure: async () => {
+        await call('measure');
+        return { memory: QUIET, link: { rttMs: 1, rateBpms: 100_000 } };
+      },
       examine: async () => {
         await call('examine');
         return { footprint, findings: [] };

@@ -1,6 +1,7 @@
 import type { AppReply } from '../../gateway/admin/schemas.ts';
 import { type ErrorBody, fromErrorBody } from '../../migrator/errors.ts';
-import type { MigrationEvent, Strategy } from '../../migrator/events.ts';
+import type { MigrationEvent } from '../../migrator/events.ts';
+import type { MigrationRequest } from '../../migrator/migrations.ts';
 import type { MigrationRecord } from '../../migrator/record.ts';
 
 export type EndedEvent = Extract<MigrationEvent, { type: 'ended' }>;
@@ -25,9 +26,17 @@ export class Admin {
     await this.call('POST', `/v1/apps/${app}/start`, { host }, 60_000);
   }
 
-  /** Order a move; settles once it is in the journal. */
-  async order(app: string, to: string, options: { strategy?: Strategy } = {}): Promise<string> {
-    const { id } = (await this.call('POST', '/v1/migrations', { app, to, ...options })) as { id: string };
+  /**
+   * Order a move; settles once it is in the journal. By pre-copy unless told otherwise: what `auto` chooses depends on how
+   * busy the machine is.
+   */
+  async order(app: string, to: string, options: Omit<MigrationRequest, 'app' | 'to'> = {}): Promise<string> {
+    const { id } = (await this.call('POST', '/v1/migrations', {
+      app,
+      to,
+      strategy: 'pre-copy',
+      ...options,
+    })) as { id: string };
     return id;
   }
 
@@ -58,7 +67,7 @@ export class Admin {
     app: string,
     to: string,
     onEvent: (event: MigrationEvent) => void = () => {},
-    options: { strategy?: Strategy } = {},
+    options: Omit<MigrationRequest, 'app' | 'to'> = {},
   ): Promise<EndedEvent> {
     const id = await this.order(app, to, options);
     for await (const event of this.events(id)) {

@@ -4,7 +4,8 @@ import { connect } from 'node:net';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { stringify } from 'yaml';
-import type { MigrationEvent, Strategy } from '../../migrator/events.ts';
+import type { MigrationEvent } from '../../migrator/events.ts';
+import type { MigrationRequest } from '../../migrator/migrations.ts';
 import { build, PLAIN_NODE, repoDir } from '../build.ts';
 import { createLab, type Lab, type LabHost, type Link } from '../lab/lab.ts';
 import { disksDir } from '../lab/names.ts';
@@ -100,7 +101,7 @@ export class System {
   migrate(
     to: string,
     onEvent?: (event: MigrationEvent) => void,
-    options?: { strategy?: Strategy },
+    options?: Omit<MigrationRequest, 'app' | 'to'>,
   ): Promise<EndedEvent> {
     return this.admin.migrate(APP, to, onEvent, options);
   }

@@ -1,5 +1,7 @@
 import { request } from 'node:http';
 import t from 'tap';
+import { PREFERENCE } from '../../../migrator/planner/choice.ts';
+import type { Plan } from '../../../migrator/planner/prediction.ts';
 import { toyFleet } from './toy-fleet.ts';
 
 /** As much of the answers as the tests look into. */
@@ -38,13 +40,15 @@ t.test('an ordered migration is accepted, and can be followed to its end', async
   const { url } = await toyFleet(t);
   const order = await post(`${url}/v1/migrations`, { app: 'shop', to: 'b' });
   t.equal(order.status, 202);
-  t.match(order.body, { app: 'shop', from: 'a', to: 'b', strategy: 'pre-copy', state: 'running' });
+  t.match(order.body, { app: 'shop', from: 'a', to: 'b', strategy: 'auto', state: 'running' });
   t.equal(order.headers.get('location'), `/v1/migrations/${order.body.id}`);
   const stream = await (await fetch(`${url}/v1/migrations/${order.body.id}/events`)).text();
   t.match(stream, /event: started\ndata: .*\n\n/);
   t.match(stream, /event: ended\ndata: .*"outcome":"succeeded"/);
   const { body } = await get(`${url}/v1/migrations/${order.body.id}`);
-  t.match(body, { state: 'succeeded', figures: { bytesSent: 1 } });
+  t.match(stream, /event: planned\ndata: .*"strategy":"pre-copy","reason":"/);
+  t.match(body, { state: 'succeeded', strategy: 'pre-copy', reason: String, figures: { bytesSent: 1 } });
+  t.match(body, { predicted: { strategy: 'pre-copy', frozenMs: Number, bytesSent: Number } });
   t.match((await get(`${url}/v1/apps/shop`)).body, { host: 'b', url: 'http://127.0.0.1:3000' });
   t.match((await get(`${url}/v1/migrations`)).body.migrations, [{ id: order.body.id }]);
 });
@@ -86,6 +90,54 @@ t.test('a request that is not what the schema says is answered 400', async (t) =
   for (const body of [{ app: 'shop' }, { app: 'shop', to: 'b', strategy: 'x' }, { app: 1, to: 'b' }]) {
     t.match(await post(`${url}/v1/migrations`, body), { status: 400, body: { code: 'REQUEST_INVALID' } });
   }
+});
+
+t.test('a plan tells what a move would cost by each strategy, and touches nothing', async (t) => {
+  const { url, world } = await toyFleet(t);
+  const { status, body } = await post(`${url}/v1/plans`, { app: 'shop', to: 'b' });
+  t.equal(status, 200);
+  const { strategy, reason, predictions, measured } = body as unknown as Plan;
+  t.same(
+    predictions.map((prediction) => prediction.strategy),
+    PREFERENCE,
+  );
+  t.match(predictions[0], {
+    frozenMs: Number,
+    holdMs: Number,
+    totalMs: Number,
+    bytesSent: Number,
+    rounds: 0,
+  });
+  t.ok(predictions.some((prediction) => prediction.strategy === strategy));
+  t.match(reason, /^requests are held for \d+ ms/);
+  t.match(measured, { rttMs: 1, rateBps: 800_000_000, memoryBytes: 64 << 20, learntFrom: 0 });
+  t.match(await get(`${url}/v1/migrations`), { body: { migrations: [] } });
+  t.same(world.running(), ['a']);
+});
+
+t.test('a plan is refused as the move would be', async (t) => {
+  const { url } = await toyFleet(t);
+  const refusals: [body: object, status: number, code: string][] = [
+    [{ app: 'nope', to: 'b' }, 404, 'APP_UNKNOWN'],
+    [{ app: 'shop', to: 'nope' }, 404, 'HOST_UNKNOWN'],
+    [{ app: 'shop', to: 'a' }, 409, 'ALREADY_THERE'],
+    [{ app: 'shop', to: 'b', maxFreezeMs: 1 }, 409, 'FREEZE_TOO_LONG'],
+  ];
+  for (const [order, status, code] of refusals) {
+    t.match(await post(`${url}/v1/plans`, order), { status, body: { code, mend: String } }, code);
+  }
+});
+
+t.test('a move that would freeze the app for too long is refused before anything is touched', async (t) => {
+  const { url, context, world } = await toyFleet(t);
+  const { body } = await post(`${url}/v1/migrations`, { app: 'shop', to: 'b', maxFreezeMs: 1 });
+  const { id } = body as { id: string };
+  await context.migrations.settled();
+  t.match(await get(`${url}/v1/migrations/${id}`), {
+    body: { state: 'refused', error: { code: 'FREEZE_TOO_LONG', mend: /^allow \d+ ms/ } },
+  });
+  t.same(world.running(), ['a']);
+  t.same(world.calls, ['a.examine', 'b.admit', 'a.measure']);
 });
 
 t.test('what is not there is answered 404', async (t) => {
@@ -190,9 +242,10 @@ t.test('the OpenAPI description names every route with its answers', async (t) =
     '/v1/migrations',
     '/v1/migrations/{id}',
     '/v1/migrations/{id}/events',
+    '/v1/plans',
     '/v1/status',
   ]);
-  t.same(Object.keys(body.components?.schemas ?? {}).sort(), ['App', 'Error', 'Host', 'Migration']);
+  t.same(Object.keys(body.components?.schemas ?? {}).sort(), ['App', 'Error', 'Host', 'Migration', 'Plan']);
   t.match(JSON.stringify(body.paths?.['/v1/migrations']?.post), '#/components/schemas/Migration');
 });
 

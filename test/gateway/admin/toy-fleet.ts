@@ -13,6 +13,8 @@ import type { ContainerHost } from '../../../gateway/placements/survey.ts';
 import type { Agent } from '../../../migrator/agents.ts';
 import { HoldfastError } from '../../../migrator/errors.ts';
 import { Migrations } from '../../../migrator/migrations.ts';
+import { Experiences } from '../../../migrator/planner/experiences.ts';
+import { Planner } from '../../../migrator/planner/planner.ts';
 import { World } from '../../migrator/world.ts';
 
 const CONFIG = `
@@ -103,6 +105,7 @@ export async function toyFleet(
     agents,
     apps: new Map([['shop', { container: 'shop', hold: gateLimits }]]),
     placements,
+    planner: new Planner(await Experiences.open(join(t.testdir(), 'experiences.json'), log)),
     journalDir: join(t.testdir(), 'journal'),
     log,
   });

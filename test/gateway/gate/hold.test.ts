@@ -231,7 +231,7 @@ t.test('what cannot be held says so', async (t) => {
   const front = await startFront(t);
   await t.rejects(hold(front), { code: 'NO_TARGET' });
   await t.rejects(front.gates.hold('none', { drainTimeoutMs: 1, signal: AbortSignal.timeout(1_000) }), {
-    code: 'UNKNOWN_APP',
+    code: 'APP_UNKNOWN',
   });
 });
 

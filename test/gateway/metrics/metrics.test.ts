@@ -60,6 +60,29 @@ t.test('a migration counts once, when it has ended', async (t) => {
   t.match(text, 'holdfast_frozen_seconds_bucket{le="0.3"} 1');
 });
 
+t.test('what a migration took is counted beside what was predicted', async (t) => {
+  const metrics = new Metrics(() => []);
+  const predicted = {
+    strategy: 'pre-copy' as const,
+    frozenMs: 220,
+    holdMs: 300,
+    totalMs: 1000,
+    bytesSent: 100,
+    rounds: 2,
+    bothHostsMs: 0,
+    remark: '',
+  };
+  const figures = { totalMs: 900, frozenMs: 280 };
+  metrics.migrationEvent({ ...about, type: 'ended', outcome: Outcome.succeeded, figures, predicted });
+  metrics.migrationEvent({ ...about, type: 'ended', outcome: Outcome.rolledBack, figures, predicted });
+  const text = await metrics.text();
+  t.match(text, 'holdfast_predicted_frozen_seconds_bucket{le="0.25"} 1');
+  t.match(text, 'holdfast_prediction_error_ratio_bucket{le="0.3",figure="frozenMs"} 1');
+  t.match(text, 'holdfast_prediction_error_ratio_bucket{le="0.2",figure="frozenMs"} 0');
+  t.match(text, 'holdfast_prediction_error_ratio_count{figure="totalMs"} 1');
+  t.notMatch(text, 'figure="bytesSent"', 'what did not come to anything has no error');
+});
+
 t.test('docs/metrics.md lists exactly the metrics there are', async (t) => {
   const page = await readFile(new URL('../../../docs/metrics.md', import.meta.url), 'utf8');
   const documented = [...page.matchAll(/^\| `(holdfast_\w+)/gm)].map((match) => match[1]);

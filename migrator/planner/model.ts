@@ -1,0 +1,127 @@
+import { Step, Strategy } from '../events.ts';
+import { RoundVerdict } from '../memory/round-policy.ts';
+import type { MemorySurvey } from '../memory/survey.ts';
+import type { MeasuredLink } from '../transfer/probe.ts';
+import { Cost, type Costs } from './costs.ts';
+import { at } from './line.ts';
+import type { Prediction } from './prediction.ts';
+import { type Ahead, distinctBytes, playRounds, Wire } from './work.ts';
+
+/** All that a prediction rests on, but for the costs learnt. */
+export interface Situation {
+  /** Between the agents. */
+  readonly link: MeasuredLink;
+  /** From the gateway to each agent and back. */
+  readonly gatewayRttMs: { readonly source: number; readonly destination: number };
+  readonly memory: MemorySurvey;
+  /** What is not private memory and travels during the freeze, whatever the strategy: shared memory, files on tmpfs. */
+  readonly eagerBytes: number;
+}
+
+/** Of a step, or of the bytes: the quantity it grows with, and the round trips in it, which are known and not learnt. */
+export interface Quantity {
+  readonly x: number;
+  readonly roundTripsMs: number;
+}
+export type Quantities = Readonly<Partial<Record<Cost, Quantity>>>;
+
+export interface Modelled {
+  readonly prediction: Prediction;
+  readonly quantities: Quantities;
+}
+
+interface Traits {
+  /** Memory is sent ahead, in rounds. */
+  readonly ahead: boolean;
+  /** Memory stays where it is in the freeze, and follows the app. */
+  readonly lazy: boolean;
+}
+const TRAITS: Readonly<Record<Strategy, Traits>> = {
+  [Strategy.stopAndCopy]: { ahead: false, lazy: false },
+  [Strategy.preCopy]: { ahead: true, lazy: false },
+};
+
+/** CRIU's images without the pages, and what the frames add. */
+const METADATA_BYTES = 256 * 1024;
+/** Pages an app touches one after the other before it answers, each a round trip when it is not there yet. */
+const FAULTS_TO_ANSWER = 20;
+const MIB = 1024 * 1024;
+
+const BEFORE_HOLD: readonly Step[] = [Step.preflight, Step.plan, Step.prepare, Step.preCopy];
+const FROZEN: readonly Step[] = [Step.freeze, Step.dump, Step.send, Step.restore];
+const BEHIND: readonly Step[] = [Step.healthCheck, Step.commit];
+
+/** What a move will cost by one strategy. docs/planner.md has the formulas. */
+export function predict(strategy: Strategy, situation: Situation, costs: Costs): Modelled {
+  const { memory, link, eagerBytes, gatewayRttMs } = situation;
+  const { ahead: sendsAhead, lazy } = TRAITS[strategy];
+  const wire = new Wire(link, memory);
+  const ahead = sendsAhead ? playRounds(memory, wire) : undefined;
+  const leftBytes = ahead?.leftBytes ?? distinctBytes(memory);
+  const frozenBytes = METADATA_BYTES + eagerBytes + (lazy ? 0 : leftBytes);
+  const sentBytes = METADATA_BYTES + wire.bytes(eagerBytes + leftBytes + (ahead?.newBytes ?? 0));
+  const movedMib = (eagerBytes + (lazy ? 0 : memory.privateBytes)) / MIB;
+  const faultsMs = lazy ? FAULTS_TO_ANSWER * faultShare(leftBytes, memory) * link.rttMs : 0;
+  const dump = { x: movedMib, roundTripsMs: gatewayRttMs.source };
+  // The checkpoint leaves while it is written: only what is not over by then takes time of its own.
+  const sendMs = Math.max(0, wire.ms(frozenBytes) - takes(costs, Cost.dump, dump));
+  const quantities: Quantities = {
+    preflight: { x: 0, roundTripsMs: gatewayRttMs.source + gatewayRttMs.destination },
+    plan: { x: 0, roundTripsMs: 0 },
+    prepare: { x: 0, roundTripsMs: gatewayRttMs.source + gatewayRttMs.destination + 3 * link.rttMs },
+    ...(ahead && { 'pre-copy': { x: ahead.durationMs, roundTripsMs: gatewayRttMs.source + link.rttMs } }),
+    hold: { x: 0, roundTripsMs: 0 },
+    freeze: { x: 0, roundTripsMs: gatewayRttMs.source },
+    dump,
+    send: { x: sendMs, roundTripsMs: gatewayRttMs.source + link.rttMs },
+    restore: { x: movedMib, roundTripsMs: gatewayRttMs.destination },
+    'health-check': { x: 0, roundTripsMs: gatewayRttMs.destination + faultsMs },
+    commit: { x: 0, roundTripsMs: gatewayRttMs.destination },
+    release: { x: 0, roundTripsMs: 0 },
+    'bytes-sent': { x: sentBytes, roundTripsMs: 0 },
+  };
+  const sum = (steps: readonly Step[]) =>
+    steps.reduce((total, step) => total + takes(costs, step, quantities[step]), 0);
+  const frozenMs = sum(FROZEN);
+  const heldMs = sum([Step.hold]) + frozenMs + sum(BEHIND);
+  const bothHostsMs = lazy ? wire.ms(leftBytes) : 0;
+  const prediction = {
+    strategy,
+    frozenMs,
+    holdMs: heldMs + sum([Step.release]),
+    totalMs: sum(BEFORE_HOLD) + heldMs,
+    bytesSent: Math.round(takes(costs, Cost.bytesSent, quantities['bytes-sent'])),
+    rounds: ahead?.rounds.length ?? 0,
+    bothHostsMs,
+    remark: remarkOf(ahead, lazy, bothHostsMs),
+  };
+  return { prediction, quantities };
+}
+
+function takes(costs: Costs, cost: Cost, quantity: Quantity | undefined): number {
+  const line = costs[cost];
+  return quantity === undefined || line === undefined ? 0 : at(line, quantity.x) + quantity.roundTripsMs;
+}
+
+/** How likely a page is not there yet when the app touches it. */
+function faultShare(leftBytes: number, memory: MemorySurvey): number {
+  return Math.min(1, leftBytes / Math.max(1, distinctBytes(memory)));
+}
+
+function remarkOf(ahead: Ahead | undefined, lazy: boolean, bothHostsMs: number): string {
+  const remarks: string[] = [];
+  if (!ahead && !lazy) remarks.push('freeze grows with memory');
+  if (ahead?.verdict === RoundVerdict.notConverging) {
+    remarks.push(`written faster than rounds go, ${mebibytes(ahead.leftBytes)} left`);
+  } else if (ahead) remarks.push(`${mebibytes(ahead.leftBytes)} left at the freeze`);
+  if (lazy) remarks.push(`needs both hosts for ${milliseconds(bothHostsMs)} more`);
+  return remarks.join('; ');
+}
+
+export function milliseconds(ms: number): string {
+  return ms < 10_000 ? `${Math.round(ms)} ms` : `${Math.round(ms / 1000)} s`;
+}
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / MIB).toFixed(1)} MiB`;
+}

@@ -1,0 +1,121 @@
+import type { Agent } from '../agents.ts';
+import type { Footprint } from '../engine/engine.ts';
+import type { MigrationEvent, Strategy, StrategyOrder } from '../events.ts';
+import { choose, PREFERENCE } from './choice.ts';
+import { Cost, costsOf } from './costs.ts';
+import type { Experiences } from './experiences.ts';
+import type { Point } from './line.ts';
+import { predict, type Quantities, type Situation } from './model.ts';
+import type { Plan } from './prediction.ts';
+
+/** What a plan is asked for. */
+export interface Wish {
+  readonly app: string;
+  readonly container: string;
+  readonly strategy: StrategyOrder;
+  /** Refuse what would freeze the app for longer. */
+  readonly maxFreezeMs?: number | undefined;
+}
+
+/** A plan, and what it needs to learn from how it turns out. */
+export interface Planned {
+  readonly plan: Plan;
+  /** Remember what the move took. Settles when that is kept, and never rejects. */
+  learn(events: readonly MigrationEvent[]): Promise<void>;
+}
+
+const GATEWAY_ROUND_TRIPS = 3;
+
+/** Measures what a move would meet, predicts what it costs by each strategy, and chooses. Touches nothing. */
+export class Planner {
+  readonly #experiences: Experiences;
+
+  constructor(experiences: Experiences) {
+    this.#experiences = experiences;
+  }
+
+  /** @throws HoldfastError `FREEZE_TOO_LONG`, `PROBE_FAILED`, and what the agents answer */
+  async plan(
+    wish: Wish,
+    hosts: { readonly source: Agent; readonly destination: Agent; readonly footprint: Footprint },
+    signal: AbortSignal,
+  ): Promise<Planned> {
+    const { source, destination, footprint } = hosts;
+    const pair = { from: source.host, to: destination.host };
+    const past = this.#experiences.of(pair);
+    const situation = await measureSituation(wish.container, source, destination, footprint, signal);
+    const modelled = PREFERENCE.map((strategy) =>
+      predict(strategy, situation, costsOf(strategy, wish.app, past)),
+    );
+    const predictions = modelled.map(({ prediction }) => prediction);
+    const { strategy, reason } = choose(predictions, wish.strategy, wish.maxFreezeMs);
+    const { link, memory } = situation;
+    const measured = {
+      rttMs: link.rttMs,
+      rateBps: Math.round(link.rateBpms * 8000),
+      memoryBytes: memory.privateBytes + situation.eagerBytes,
+      dirtyBytesPerS: Math.round(memory.dirtyRateBpms * 1000),
+      hotBytes: Math.round(memory.hotBytes),
+      learntFrom: past.length,
+    };
+    const { quantities } = modelled[PREFERENCE.indexOf(strategy)] ?? { quantities: {} };
+    return {
+      plan: { strategy, reason, predictions, measured },
+      learn: async (events) => {
+        const points = pointsOf(events, quantities);
+        if (points !== undefined) await this.#experiences.add(pair, { app: wish.app, strategy, points });
+      },
+    };
+  }
+}
+
+async function measureSituation(
+  container: string,
+  source: Agent,
+  destination: Agent,
+  footprint: Footprint,
+  signal: AbortSignal,
+): Promise<Situation> {
+  // One after the other: each would disturb the others' measurements.
+  const gatewayRttMs = {
+    source: await roundTripMs(source, signal),
+    destination: await roundTripMs(destination, signal),
+  };
+  const { memory, link } = await source.measure(container, destination.url, signal);
+  const eagerBytes = Math.max(memory.sharedBytes, footprint.memoryBytes - memory.privateBytes);
+  return { link, gatewayRttMs, memory, eagerBytes };
+}
+
+async function roundTripMs(agent: Agent, signal: AbortSignal): Promise<number> {
+  let shortestMs = Number.POSITIVE_INFINITY;
+  for (let times = 0; times < GATEWAY_ROUND_TRIPS; times++) {
+    const sentAt = performance.now();
+    await agent.info(signal);
+    shortestMs = Math.min(shortestMs, performance.now() - sentAt);
+  }
+  return shortestMs;
+}
+
+/** What each step took beyond its round trips, beside the quantity it grows with; undefined of a move that failed. */
+function pointsOf(
+  events: readonly MigrationEvent[],
+  quantities: Quantities,
+): Partial<Record<Cost, Point>> | undefined {
+  const ended = events.findLast((event) => event.type === 'ended');
+  if (ended?.outcome !== 'succeeded') return undefined;
+  const points: Partial<Record<Cost, Point>> = {};
+  const learn = (cost: Cost, actual: number) => {
+    const quantity = quantities[cost];
+    if (quantity) points[cost] = { x: quantity.x, y: Math.max(0, actual - quantity.roundTripsMs) };
+  };
+  for (const event of events) {
+    if (event.type === 'step-finished') learn(event.step, event.durationMs);
+  }
+  if (ended.figures.bytesSent !== undefined) learn(Cost.bytesSent, ended.figures.bytesSent);
+  return points;
+}
+
+/** The prediction for the strategy that was taken. */
+export function predictionOf(plan: Plan, strategy: Strategy = plan.strategy) {
+  return plan.predictions.find((prediction) => prediction.strategy === strategy);
+}

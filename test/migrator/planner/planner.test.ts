@@ -1,0 +1,77 @@
+import path from 'node:path';
+import { pino } from 'pino';
+import t, { type Test } from 'tap';
+import { Migrations } from '../../../migrator/migrations.ts';
+import { Experiences } from '../../../migrator/planner/experiences.ts';
+import { Planner } from '../../../migrator/planner/planner.ts';
+import { Fault, World } from '../world.ts';
+
+const log = pino({ level: 'silent' });
+const apps = new Map([['shop', { container: 'shop', hold: { drainTimeoutMs: 100, maxHoldMs: 400 } }]]);
+
+async function open(t: Test) {
+  const world = new World();
+  const experiences = await Experiences.open(path.join(t.testdir(), 'experiences.json'), log);
+  const planner = new Planner(experiences);
+  const journalDir = path.join(t.testdir(), 'journal');
+  const agents = world.agents();
+  const migrations = await Migrations.open({
+    gate: world,
+    agents,
+    apps,
+    placements: world,
+    planner,
+    journalDir,
+    log,
+  });
+  const move = async (to: string) => {
+    const { id } = await migrations.order({ app: 'shop', to });
+    await migrations.settled();
+    return migrations.get(id);
+  };
+  return { world, experiences, migrations, move };
+}
+
+t.test('the planner’s choice is made, and stands beside what came of it', async (t) => {
+  const { migrations, move } = await open(t);
+  const record = await move('b');
+  t.match(record, {
+    state: 'succeeded',
+    strategy: 'pre-copy',
+    reason: /^requests are held for/,
+    predicted: { strategy: 'pre-copy', frozenMs: Number, totalMs: Number },
+    figures: { frozenMs: Number, totalMs: Number },
+  });
+  const steps = record?.steps.map(({ step }) => step) ?? [];
+  t.same(steps.slice(0, 4), ['preflight', 'plan', 'prepare', 'pre-copy']);
+  t.equal(migrations.list().length, 1);
+});
+
+t.test('moves that succeed are learnt from', async (t) => {
+  const { move, migrations, experiences, world } = await open(t);
+  const before = (await migrations.plan({ app: 'shop', to: 'b' })).predictions;
+  await move('b');
+  const [learnt] = experiences.of({ from: 'a', to: 'b' });
+  t.match(learnt, { app: 'shop', strategy: 'pre-copy', points: { dump: { x: 64, y: Number } } });
+  await move('a');
+  const after = await migrations.plan({ app: 'shop', to: 'b' });
+  t.equal(after.measured.learntFrom, 1);
+  for (const [nth, prediction] of after.predictions.entries()) {
+    t.ok(prediction.frozenMs < (before[nth]?.frozenMs ?? 0), `${prediction.strategy}: this world is fast`);
+  }
+  t.same(world.violations, []);
+});
+
+t.test('moves that fail are not', async (t) => {
+  const { move, experiences, world } = await open(t);
+  world.faults.set('b.restore', Fault.refuses);
+  t.match(await move('b'), { state: 'rolled-back', predicted: { strategy: 'pre-copy' } });
+  t.same(experiences.of({ from: 'a', to: 'b' }), []);
+});
+
+t.test('a move that cannot be measured is refused', async (t) => {
+  const { move, world } = await open(t);
+  world.faults.set('a.measure', Fault.refuses);
+  t.match(await move('b'), { state: 'refused', error: { code: 'REFUSED' } });
+  t.same(world.running(), ['a']);
+});
