@@ -39,12 +39,12 @@ export function judgeRounds(rounds: readonly Round[]): RoundVerdict {
   const [first] = rounds;
   const last = rounds.at(-1);
   const before = rounds.at(-2);
+  if (first === undefined || last === undefined) return RoundVerdict.again;
   // The first round brings all there is, and tells nothing of how fast the app writes.
-  if (first === undefined || last === undefined || before === undefined) return RoundVerdict.again;
+  if (before === undefined) return first.newBytes === 0 ? RoundVerdict.settled : RoundVerdict.again;
   const written = last.newBytes / before.durationMs;
   const leftBytes = written * last.durationMs;
   const rateBpms = Math.max(...rounds.map(({ newBytes, durationMs }) => newBytes / durationMs));
-  if (rateBpms === 0) return RoundVerdict.settled;
   const leftMs = leftBytes / rateBpms;
   const nextMs = Math.max(leftMs, readMs(rounds, rateBpms));
   const gainMs = leftMs - (written * nextMs) / rateBpms;

@@ -7,13 +7,7 @@ import { type PageBuffers, PageKeeper } from './page-keeper.ts';
 import type { BlockRead, PageReaders, ReadRequest } from './page-readers.ts';
 import { PageTable, type TableBlock } from './page-table.ts';
 import { ProcessMemory } from './process-memory.ts';
-
-/** More rounds would only chase an app that writes faster than they read. */
-const MOST_ROUNDS = 5;
-/** What a round must bring for another one to be worth it. */
-const WORTHWHILE_BYTES = 1024 * 1024;
-/** A round that brings more than this share of the one before does not converge. */
-const CONVERGING = 0.7;
+import { judgeRounds, type Round, RoundVerdict } from './round-policy.ts';
 
 export interface Rounds {
   /** How many were made. */
@@ -32,7 +26,7 @@ export interface Sources {
 
 /**
  * Read the memory of processes that run, again and again, and give the pages that were not met before, in buffers of whole
- * pages. Each round brings what was written since the last one; they end when that is little, or does not get less.
+ * pages. Each round brings what was written since the last one; they end when another one would gain nothing.
  *
  * @param limitBytes of new pages: what the other end will keep
  */
@@ -45,8 +39,9 @@ export async function* newPages(
   const { rounds, signal, limitBytes } = options;
   const isFull = () => rounds.newBytes + PAGE_BYTES > limitBytes;
   const keeper = new PageKeeper(index, buffers);
-  let previousBytes = Number.POSITIVE_INFINITY;
-  while (rounds.count < MOST_ROUNDS && !isFull()) {
+  const made: Round[] = [];
+  while (judgeRounds(made) === RoundVerdict.again && !isFull()) {
+    const beganAt = performance.now();
     const before = rounds.newBytes;
     const round = rounds.count + 1;
     const met = new Map<number, PageTable>();
@@ -77,9 +72,7 @@ export async function* newPages(
     }
     rounds.tables = met;
     for (const table of met.values()) table.since = round;
-    const broughtBytes = rounds.newBytes - before;
-    if (broughtBytes < WORTHWHILE_BYTES || broughtBytes > previousBytes * CONVERGING) break;
-    previousBytes = broughtBytes;
+    made.push({ newBytes: rounds.newBytes - before, durationMs: performance.now() - beganAt });
   }
   yield* keeper.rest();
 }

@@ -16,6 +16,8 @@ export interface Experience {
 
 /** Of the same kind, newest first: older ones tell of other times. */
 const MOST_POINTS = 15;
+/** What is computed from the link tells nothing of what another strategy sends over it, and when. */
+const OWN_ONLY: ReadonlySet<Cost> = new Set([Cost.preCopy, Cost.send, Cost.bytesSent]);
 /** How far another strategy's experience may stretch what is assumed of one that was never tried here. */
 const BORROWED = { least: 0.25, most: 4 };
 
@@ -66,6 +68,7 @@ export function costsOf(strategy: Strategy, app: string, past: readonly Experien
     lines.map(([cost, line]) => {
       const points = pointsOf(near, cost);
       if (points.length > 0) return [cost, fit(points, line)];
+      if (OWN_ONLY.has(cost)) return [cost, line];
       const factor = Math.min(Math.max(borrowed(past, cost), BORROWED.least), BORROWED.most);
       return [cost, { base: line.base * factor, slope: line.slope * factor }];
     }),

@@ -7,6 +7,7 @@ const round = (mib: number, durationMs: number): Round => ({ newBytes: mib * MIB
 const cases: [string, Round[], RoundVerdict][] = [
   ['the first is made in any case', [], RoundVerdict.again],
   ['and the second, which tells how fast the app writes', [round(256, 2000)], RoundVerdict.again],
+  ['what has nothing to send is settled', [round(0, 10)], RoundVerdict.settled],
   ['an app that wrote nothing is settled', [round(256, 2000), round(0, 200)], RoundVerdict.settled],
   [
     'one that wrote much while much was sent is gone over again',
