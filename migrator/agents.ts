@@ -4,7 +4,9 @@ import type {
   ExamineReply,
   MeasureReply,
   PreCopyReply,
+  RangeSumsReply,
   SendReply,
+  SumsReply,
 } from './agent/protocol.ts';
 import type { Footprint } from './engine/engine.ts';
 
@@ -28,6 +30,11 @@ export interface Agent {
   dump(id: string, signal: AbortSignal): Promise<void>;
   send(id: string, signal: AbortSignal): Promise<SendReply>;
   restore(id: string, signal: AbortSignal): Promise<{ runningAt: number }>;
+  /** No process runs before `resume`. */
+  restoreFrozen(id: string, signal: AbortSignal): Promise<void>;
+  resume(id: string, signal: AbortSignal): Promise<{ runningAt: number }>;
+  sums(id: string, signal: AbortSignal): Promise<SumsReply>;
+  rangeSums(id: string, pid: number, signal: AbortSignal): Promise<RangeSumsReply>;
   health(id: string, signal: AbortSignal): Promise<void>;
   commit(id: string, signal: AbortSignal): Promise<void>;
   discard(id: string, signal: AbortSignal): Promise<void>;

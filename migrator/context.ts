@@ -14,6 +14,8 @@ export interface Order {
   readonly strategy: StrategyOrder;
   /** Refuse the move when the app would be frozen for longer. */
   readonly maxFreezeMs?: number | undefined;
+  /** Compare the memory of both ends before the app runs on at the destination. */
+  readonly verify?: boolean | undefined;
 }
 
 export interface HoldLimits {

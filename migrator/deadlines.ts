@@ -11,6 +11,7 @@ export const Deadlines = {
   dumpMs: 60_000,
   sendMs: 120_000,
   restoreMs: 60_000,
+  verifyMs: 60_000,
   healthCheckMs: 10_000,
   commitMs: 2_000,
   undoMs: 5_000,

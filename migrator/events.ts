@@ -12,6 +12,8 @@ export const Step = {
   dump: 'dump',
   send: 'send',
   restore: 'restore',
+  /** Only when it was ordered. */
+  verify: 'verify',
   healthCheck: 'health-check',
   commit: 'commit',
   release: 'release',
@@ -52,6 +54,8 @@ export interface Figures {
   readonly bytesSent?: number;
   readonly imageBytes?: number;
   readonly heldRequests?: number;
+  /** Of memory that was compared and found the same at both ends, when that was ordered. */
+  readonly verifiedBytes?: number;
 }
 
 interface EventBase {

@@ -9,6 +9,7 @@ import type { Prediction } from './planner/prediction.ts';
 import { preflight } from './preflight.ts';
 import { Steps, within } from './steps.ts';
 import { IfItFails, wayBack } from './undo.ts';
+import { verifyMemory } from './verification.ts';
 
 /**
  * Move one app, as a saga: every step is journaled before it is made, and every step made can be undone until the
@@ -191,12 +192,30 @@ export class Migration {
   async #restore(budget: AbortSignal): Promise<void> {
     const { order, destination } = this.#context;
     await this.#steps.make(Step.restore, Deadlines.restoreMs, async (signal) => {
-      const { runningAt } = await destination.restore(order.id, AbortSignal.any([signal, budget]));
-      this.#thawedAt(runningAt);
+      const soon = AbortSignal.any([signal, budget]);
+      if (order.verify) return destination.restoreFrozen(order.id, soon);
+      this.#thawedAt((await destination.restore(order.id, soon)).runningAt);
     });
+    if (order.verify) await this.#verify(budget);
     await this.#steps.make(Step.healthCheck, Deadlines.healthCheckMs, (signal) =>
       destination.health(order.id, AbortSignal.any([signal, budget])),
     );
+  }
+
+  async #verify(budget: AbortSignal): Promise<void> {
+    const { order, source, destination } = this.#context;
+    const { verifiedBytes } = await this.#steps.make(
+      Step.verify,
+      Deadlines.verifyMs,
+      async (signal) => {
+        const soon = AbortSignal.any([signal, budget]);
+        const verified = await verifyMemory(order, source, destination, soon);
+        this.#thawedAt((await destination.resume(order.id, soon)).runningAt);
+        return verified;
+      },
+      ({ processes, verifiedBytes }) => ({ processes, verifiedBytes }),
+    );
+    this.#figures = { ...this.#figures, verifiedBytes };
   }
 
   /**

@@ -34,6 +34,8 @@ export interface MigrationRequest {
   readonly strategy?: StrategyOrder;
   /** Refuse the move when the app would be frozen for longer. */
   readonly maxFreezeMs?: number;
+  /** Compare the memory of both ends before the app runs on at the destination. */
+  readonly verify?: boolean;
 }
 
 /** Closed migrations that are remembered; the oldest are forgotten beyond it. */
@@ -93,8 +95,8 @@ export class Migrations {
    * @throws HoldfastError `APP_UNKNOWN`, `HOST_UNKNOWN`, `NO_TARGET`, `ALREADY_THERE`, `MIGRATION_UNDER_WAY`
    */
   async order(request: MigrationRequest): Promise<MigrationRecord> {
-    const { app, to, strategy = AUTO, maxFreezeMs } = request;
-    const order = { ...this.#orderFor(app, to), strategy, maxFreezeMs };
+    const { app, to, strategy = AUTO, maxFreezeMs, verify } = request;
+    const order = { ...this.#orderFor(app, to), strategy, maxFreezeMs, verify };
     this.#underWay.set(app, order.id);
     try {
       const opened = await this.#begin(order);
@@ -163,7 +165,7 @@ export class Migrations {
     await this.settled();
   }
 
-  #orderFor(app: string, to: string): Omit<Order, 'strategy' | 'maxFreezeMs'> {
+  #orderFor(app: string, to: string): Omit<Order, 'strategy' | 'maxFreezeMs' | 'verify'> {
     const { apps, agents, placements } = this.#options;
     const known = apps.get(app);
     if (known === undefined) {
@@ -195,7 +197,7 @@ export class Migrations {
   /** Open the journal of a migration and put together what it needs; undefined when a host or the app is not known. */
   async #begin(about: Omit<Order, 'container'>) {
     const { agents, apps, gate, placements, planner, journalDir, log } = this.#options;
-    const { id, app, from, to, strategy, maxFreezeMs } = about;
+    const { id, app, from, to, strategy, maxFreezeMs, verify } = about;
     const source = agents.get(from);
     const destination = agents.get(to);
     const known = apps.get(app);
@@ -227,7 +229,7 @@ export class Migrations {
       for (const listener of this.#listeners) listener(event);
     };
     const begun = feed.events.filter((event) => event.type === 'step-started').map((event) => event.step);
-    const order: Order = { id, app, container: known.container, from, to, strategy, maxFreezeMs };
+    const order: Order = { id, app, container: known.container, from, to, strategy, maxFreezeMs, verify };
     const limits = known.hold;
     const signal = this.#stop.signal;
     const context = { order, source, destination, gate, placements, planner, limits, emit, signal };

@@ -29,6 +29,11 @@ export const MigrationOrder = Type.Object(
     maxFreezeMs: Type.Optional(
       Type.Integer({ minimum: 1, description: 'Refuse a move that is to freeze the app for longer.' }),
     ),
+    verify: Type.Optional(
+      Type.Boolean({
+        description: 'Compare the memory of both ends before the app runs on; a difference is rolled back.',
+      }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -69,6 +74,7 @@ const Figures = Type.Object({
   bytesSent: Type.Optional(Type.Integer()),
   imageBytes: Type.Optional(Type.Integer()),
   heldRequests: Type.Optional(Type.Integer()),
+  verifiedBytes: Type.Optional(Type.Integer()),
 });
 
 export const MigrationReply = Type.Object(

@@ -17,9 +17,10 @@ export function migrateCommand(program: Command): void {
     withOrderOptions(
       program
         .command('migrate <app>')
-        .description('move an app to another host while it is used, and follow the move to its end'),
+        .description('move an app to another host while it is used, and follow the move to its end')
+        .option('--verify', 'compare the memory of both ends before the app runs on; lengthens the freeze'),
     ),
-  ).action(async (app: string, options: AdminOptions & OrderOptions) => {
+  ).action(async (app: string, options: AdminOptions & OrderOptions & { verify?: true }) => {
     const [{ followMigration }, { Progress }, { printJson }, { fromErrorBody }, { reportFailure }] =
       await Promise.all([
         import('./follow.ts'),
@@ -29,7 +30,10 @@ export function migrateCommand(program: Command): void {
         import('./failure.ts'),
       ]);
     const client = await connect(options);
-    const { id } = await client.post<MigrationRecord>('/v1/migrations', requestOf(app, options));
+    const { id } = await client.post<MigrationRecord>('/v1/migrations', {
+      ...requestOf(app, options),
+      ...(options.verify ? { verify: true } : {}),
+    });
     const progress = new Progress(process.stdout);
     const ended = await followMigration(client, id, options.json ? () => {} : progress.show);
     if (options.json) printJson(await client.get(`/v1/migrations/${id}`));

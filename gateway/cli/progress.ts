@@ -85,12 +85,13 @@ const OUTCOMES: Readonly<Record<Outcome, string>> = {
 };
 
 function summary({ outcome, figures, predicted }: EndedEvent): string {
-  const { frozenMs, holdMs, heldRequests, bytesSent, totalMs } = figures;
+  const { frozenMs, holdMs, heldRequests, bytesSent, verifiedBytes, totalMs } = figures;
   const parts = [`${OUTCOMES[outcome]}; total ${milliseconds(totalMs)}`];
   if (frozenMs !== undefined) parts.push(`frozen ${milliseconds(frozenMs)}`);
   if (holdMs !== undefined) parts.push(`held ${milliseconds(holdMs)}`);
   if (heldRequests !== undefined) parts.push(`${heldRequests} requests held`);
   if (bytesSent !== undefined) parts.push(`${mebibytes(bytesSent)} sent`);
+  if (verifiedBytes !== undefined) parts.push(`${mebibytes(verifiedBytes)} of memory verified`);
   if (outcome !== Outcome.succeeded || predicted === undefined) return parts.join(', ');
   const foreseen = [
     `total ${milliseconds(predicted.totalMs)}`,

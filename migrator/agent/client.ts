@@ -15,8 +15,10 @@ import {
   MeasureReply,
   Nothing,
   PreCopyReply,
+  RangeSumsReply,
   RestoreReply,
   SendReply,
+  SumsReply,
 } from './protocol.ts';
 
 const CONNECT_TIMEOUT_MS = 2_000;
@@ -117,6 +119,24 @@ export class AgentClient implements Agent {
   async restore(id: string, signal: AbortSignal): Promise<{ runningAt: number }> {
     const { sinceRunningMs } = await this.#step(id, 'restore', {}, RestoreReply, signal);
     return { runningAt: performance.now() - sinceRunningMs };
+  }
+
+  async restoreFrozen(id: string, signal: AbortSignal): Promise<void> {
+    await this.#step(id, 'restore', { frozen: true }, RestoreReply, signal);
+  }
+
+  /** `runningAt` is never earlier than that the first process went on. */
+  async resume(id: string, signal: AbortSignal): Promise<{ runningAt: number }> {
+    const { sinceRunningMs } = await this.#step(id, 'resume', {}, RestoreReply, signal);
+    return { runningAt: performance.now() - sinceRunningMs };
+  }
+
+  sums(id: string, signal: AbortSignal): Promise<SumsReply> {
+    return this.#step(id, 'sums', {}, SumsReply, signal);
+  }
+
+  rangeSums(id: string, pid: number, signal: AbortSignal): Promise<RangeSumsReply> {
+    return this.#step(id, `sums/${pid}`, {}, RangeSumsReply, signal);
   }
 
   async health(id: string, signal: AbortSignal): Promise<void> {

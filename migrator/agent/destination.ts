@@ -156,15 +156,30 @@ export class DestinationSide {
     });
   }
 
-  async restore(id: string): Promise<RestoreReply> {
+  /** @param frozen nothing is to run before `resume`: the reply then says when the instance was there */
+  async restore(id: string, frozen = false): Promise<RestoreReply> {
     const { container } = this.#record(id, 'restore', [Phase.received]);
     return this.#turn(id, container, Deadlines.restoreMs, async (signal) => {
       const record = this.#record(id, 'restore', [Phase.received]);
       await this.#host.records.note({ ...record, phase: Phase.restoring });
       this.#prepared.delete(id); // The restore needs the memory.
-      await engineOf(this.#host, container).restore(container, this.#host.workspaces.of(id), signal);
+      const engine = engineOf(this.#host, container);
+      const workspace = this.#host.workspaces.of(id);
+      if (frozen) await engine.restoreFrozen(container, workspace, signal);
+      else await engine.restore(container, workspace, signal);
       const runningAt = performance.now();
+      await this.#host.records.note({ ...record, phase: frozen ? Phase.restoredFrozen : Phase.restored });
+      return { sinceRunningMs: performance.now() - runningAt };
+    });
+  }
+
+  async resume(id: string): Promise<RestoreReply> {
+    const { container } = this.#record(id, 'resume', [Phase.restoredFrozen]);
+    return this.#turn(id, container, Deadlines.restoreMs, async (signal) => {
+      const record = this.#record(id, 'resume', [Phase.restoredFrozen]);
       await this.#host.records.note({ ...record, phase: Phase.restored });
+      const runningAt = performance.now();
+      await engineOf(this.#host, container).resume(container, signal);
       return { sinceRunningMs: performance.now() - runningAt };
     });
   }

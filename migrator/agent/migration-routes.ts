@@ -1,15 +1,26 @@
-import { Type } from '@sinclair/typebox';
+import { type Static, Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { toErrorBody } from '../errors.ts';
 import { codecs } from '../transfer/codec.ts';
 import type { DestinationSide } from './destination.ts';
-import { AdmitRequest, ConnectRequest, ExamineRequest, PrepareRequest, Upload } from './protocol.ts';
+import type { HostContext } from './host.ts';
+import {
+  AdmitRequest,
+  ConnectRequest,
+  ExamineRequest,
+  PrepareRequest,
+  RestoreRequest,
+  Upload,
+} from './protocol.ts';
 import type { SourceSide } from './source.ts';
+import { rangeSums, sums } from './sums.ts';
 
 /** A migration's id is a file's name here. */
 const MigrationParams = Type.Object({ id: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$' }) });
 const UploadParams = Type.Object({ ...MigrationParams.properties, what: Type.Enum(Upload) });
+const SumParams = Type.Object({ ...MigrationParams.properties, pid: Type.Integer({ minimum: 1 }) });
+type SumParams = Static<typeof SumParams>;
 const schema = { params: MigrationParams };
 interface Params {
   Params: { id: string };
@@ -56,10 +67,25 @@ export function destinationRoutes(app: FastifyInstance, destination: Destination
       return {};
     },
   );
-  app.post<Params>('/v1/migrations/:id/restore', { schema }, ({ params }) => destination.restore(params.id));
+  app.post<Params & { Body: RestoreRequest }>(
+    '/v1/migrations/:id/restore',
+    { schema: { ...schema, body: RestoreRequest } },
+    ({ params, body }) => destination.restore(params.id, body.frozen),
+  );
+  app.post<Params>('/v1/migrations/:id/resume', { schema }, ({ params }) => destination.resume(params.id));
   step(app, 'health', (id) => destination.health(id));
   step(app, 'commit', (id) => destination.commit(id));
   step(app, 'discard', (id) => destination.discard(id));
+}
+
+/** What either side can be asked. */
+export function sumRoutes(app: FastifyInstance, host: HostContext): void {
+  app.post<Params>('/v1/migrations/:id/sums', { schema }, ({ params }) => sums(host, params.id));
+  app.post<{ Params: SumParams }>(
+    '/v1/migrations/:id/sums/:pid',
+    { schema: { params: SumParams } },
+    ({ params }) => rangeSums(host, params.id, params.pid),
+  );
 }
 
 /** The only calls one agent makes to another. */

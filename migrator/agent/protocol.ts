@@ -22,6 +22,9 @@ import { type Static, Type } from '@sinclair/typebox';
  * | `PUT  /v1/migrations/ID/pages` | destination | another agent: memory ahead of the checkpoint, in the same stream |
  * | `PUT  /v1/migrations/ID/images` | destination | another agent; the stream is told in docs/transfer.md |
  * | `POST /v1/migrations/ID/restore` | destination | gateway |
+ * | `POST /v1/migrations/ID/resume` | destination | gateway: let what was restored frozen go on |
+ * | `POST /v1/migrations/ID/sums` | both | gateway: checksums of what the frozen processes have in memory |
+ * | `POST /v1/migrations/ID/sums/PID` | both | gateway: the same of one process, by ranges |
  * | `POST /v1/migrations/ID/health` | destination | gateway |
  * | `POST /v1/migrations/ID/commit` | destination | gateway: the instance is for good |
  * | `POST /v1/migrations/ID/discard` | destination | gateway: undo everything of this migration here |
@@ -154,6 +157,15 @@ export const SendReply = Type.Object({
   /** What the checkpoint measures on disk. */
   imageBytes: Type.Integer(),
 });
+/** `frozen`: no process is to run before `resume`. */
+export const RestoreRequest = Type.Object({ frozen: Type.Optional(Type.Boolean()) });
+/** Processes by their pids inside the container. */
+export const SumsReply = Type.Object({
+  processes: Type.Array(Type.Object({ pid: Type.Integer(), sizeBytes: Type.Integer(), sum: Type.String() })),
+});
+export const RangeSumsReply = Type.Object({
+  ranges: Type.Array(Type.Object({ start: Type.String(), sum: Type.String() })),
+});
 /** `sinceRunningMs`: how long before this reply was written the first process ran. */
 export const RestoreReply = Type.Object({ sinceRunningMs: Type.Number() });
 
@@ -166,4 +178,7 @@ export type AdmitReply = Static<typeof AdmitReply>;
 export type FreezeReply = Static<typeof FreezeReply>;
 export type PreCopyReply = Static<typeof PreCopyReply>;
 export type SendReply = Static<typeof SendReply>;
+export type RestoreRequest = Static<typeof RestoreRequest>;
 export type RestoreReply = Static<typeof RestoreReply>;
+export type SumsReply = Static<typeof SumsReply>;
+export type RangeSumsReply = Static<typeof RangeSumsReply>;

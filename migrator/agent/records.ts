@@ -17,6 +17,8 @@ export const Phase = {
   received: 'received',
   /** Destination: an instance runs, or may. */
   restoring: 'restoring',
+  /** Destination: an instance is there, frozen since before its first instruction. */
+  restoredFrozen: 'restored-frozen',
   restored: 'restored',
   /** The ends. What is over stays over. */
   thawed: 'thawed',

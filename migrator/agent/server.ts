@@ -7,7 +7,7 @@ import type { TlsMaterial } from '../pki/tls-files.ts';
 import { containerRoutes } from './container-routes.ts';
 import type { DestinationSide } from './destination.ts';
 import type { HostContext } from './host.ts';
-import { destinationRoutes, imagesRoutes, sourceRoutes } from './migration-routes.ts';
+import { destinationRoutes, imagesRoutes, sourceRoutes, sumRoutes } from './migration-routes.ts';
 import { probeRoutes } from './probe-routes.ts';
 import type { SourceSide } from './source.ts';
 
@@ -74,6 +74,7 @@ export async function createServer(
     containerRoutes(scope, options);
     sourceRoutes(scope, options.source);
     destinationRoutes(scope, options.destination);
+    sumRoutes(scope, options.hostContext);
   });
   await app.register(async (scope) => {
     only(scope, [Role.gateway, Role.agent]);

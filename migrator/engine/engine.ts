@@ -55,6 +55,20 @@ export const DumpMemory = {
 } as const;
 export type DumpMemory = (typeof DumpMemory)[keyof typeof DumpMemory];
 
+/** What one process has in memory that is its own, in a few bytes. See docs/verify.md. */
+export interface ProcessSum {
+  /** As it is called inside the container. */
+  readonly pid: number;
+  readonly sizeBytes: number;
+  readonly sum: string;
+}
+
+/** The same of a stretch of its addresses: from `start`, in hexadecimal, to the next multiple of 1 MiB. */
+export interface RangeSum {
+  readonly start: string;
+  readonly sum: string;
+}
+
 /**
  * What a host can do with containers. One implementation per container engine.
  *
@@ -105,6 +119,19 @@ export interface Engine {
    * @throws `RESTORE_FAILED`, `CONTAINER_EXISTS`
    */
   restore(name: string, workspace: Workspace, signal: AbortSignal): Promise<void>;
+  /** Destination: the same, but every process stays where the dump left it: none runs before `resume`. */
+  restoreFrozen(name: string, workspace: Workspace, signal: AbortSignal): Promise<void>;
+  /** Destination: let a container go on that was restored frozen. */
+  resume(name: string, signal: AbortSignal): Promise<void>;
+  /**
+   * Either end, while the container is frozen and after it was dumped: what its processes have in memory, in the order
+   * of their pids. Two containers of the same sums have the same memory.
+   *
+   * @throws `MEMORY_UNREADABLE`, `CONTAINER_NOT_FROZEN`
+   */
+  sumMemory(name: string, workspace: Workspace, signal: AbortSignal): Promise<ProcessSum[]>;
+  /** The same in more detail of one process, by its pid inside. Ranges that hold nothing are left out. */
+  sumRanges(name: string, workspace: Workspace, pid: number, signal: AbortSignal): Promise<RangeSum[]>;
   /** Settles when the container answers its health check. @throws `HEALTH_CHECK_FAILED` */
   healthy(name: string, signal: AbortSignal): Promise<void>;
 }

@@ -12,6 +12,8 @@ export interface Fault {
   readonly before?: (scene: Scene) => Promise<void>;
   /** What must meet the transfer is struck at one that takes its time: all of the memory, in the freeze. */
   readonly strategy?: Strategy;
+  /** The memory of both ends is compared. */
+  readonly verify?: boolean;
   /** Struck when this step begins. Without it `before` is all there is. */
   readonly strike?: {
     readonly at: Step;
@@ -80,7 +82,10 @@ async function survive(t: Test, scene: Scene, fault: Fault): Promise<void> {
       struck = true;
       await fault.strike.make(scene, underWay);
     },
-    fault.strategy ? { strategy: fault.strategy } : {},
+    {
+      ...(fault.strategy ? { strategy: fault.strategy } : {}),
+      ...(fault.verify ? { verify: true } : {}),
+    },
   );
   t.ok(struck, 'it was struck in time');
   t.equal(ended.outcome, outcome, ended.error?.message ?? 'no error');

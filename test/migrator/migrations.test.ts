@@ -19,8 +19,8 @@ async function open(world: World, journalDir: string): Promise<Migrations> {
   return Migrations.open({ gate: world, agents, apps, placements: world, planner, journalDir, log });
 }
 
-async function move(migrations: Migrations): Promise<string> {
-  const { id } = await migrations.order({ app: 'shop', to: 'b', strategy: 'pre-copy' });
+async function move(migrations: Migrations, options: { verify?: boolean } = {}): Promise<string> {
+  const { id } = await migrations.order({ app: 'shop', to: 'b', strategy: 'pre-copy', ...options });
   await migrations.settled();
   return id;
 }
@@ -68,6 +68,49 @@ for (const call of CALLS) {
     });
   }
 }
+
+for (const call of ['a.sums', 'b.sums', 'b.restoreFrozen', 'b.resume']) {
+  for (const fault of Object.values(Fault)) {
+    t.test(`${fault} at ${call} of a move that is verified: the app runs on at its source`, async (t) => {
+      const world = new World();
+      world.faults.set(call, fault);
+      const migrations = await open(world, t.testdir());
+      const record = migrations.get(await move(migrations, { verify: true }));
+      t.equal(record?.state, 'rolled-back');
+      liveAndServedAt(t, world, 'a');
+      t.equal(world.hosts.b?.state, 'absent', 'the other end has nothing left');
+    });
+  }
+}
+
+t.test('a move that is verified compares the memory before the app runs on', async (t) => {
+  const world = new World();
+  const migrations = await open(world, t.testdir());
+  const running: string[][] = [];
+  migrations.subscribe((event) => {
+    if (event.type === 'step-started' && event.step === 'verify') running.push(world.running());
+  });
+  const record = migrations.get(await move(migrations, { verify: true }));
+  t.match(record, { state: 'succeeded', figures: { verifiedBytes: 1, frozenMs: Number } });
+  t.same(running, [[]], 'nothing ran while it was compared');
+  liveAndServedAt(t, world, 'b');
+});
+
+t.test('memory that differs is told by process and address, and the move is rolled back', async (t) => {
+  const world = new World();
+  world.memory.b = 'other';
+  const migrations = await open(world, t.testdir());
+  const record = migrations.get(await move(migrations, { verify: true }));
+  t.match(record, {
+    state: 'rolled-back',
+    error: {
+      code: 'MEMORY_DIFFERS',
+      message: 'process 1 has other memory at b, in 7f0000000000-7f0000100000',
+    },
+  });
+  t.equal(record?.figures?.verifiedBytes, undefined);
+  liveAndServedAt(t, world, 'a');
+});
 
 t.test(
   'a destination that falls silent after the restore is fenced by its lease before the source thaws',
@@ -163,8 +206,11 @@ t.test(
 );
 
 t.test('a gateway killed at any point: the next one leaves one instance, which serves', async (t) => {
-  const crashes = await everyCrash(t, new World());
-  t.ok(crashes.length > 40, 'every event of a whole move is a point to crash at');
+  const crashes = [
+    ...(await everyCrash(t, new World())),
+    ...(await everyCrash(t, new World(), { verify: true })),
+  ];
+  t.ok(crashes.length > 80, 'every event of a whole move is a point to crash at');
   for (const { id, name, world, lines } of crashes) {
     const journalDir = t.testdir();
     await writeFile(path.join(journalDir, `${id}.jsonl`), lines.join(''));
@@ -216,11 +262,11 @@ interface Crash {
 }
 
 /** The world and the journal at every event of a move: with the event written, and with it not yet written. */
-async function everyCrash(t: Test, world: World): Promise<Crash[]> {
+async function everyCrash(t: Test, world: World, options: { verify?: boolean } = {}): Promise<Crash[]> {
   const crashes: Crash[] = [];
   const lines: string[] = [];
   const journalDir = path.join(t.testdir(), 'whole');
-  await mkdir(journalDir);
+  await mkdir(journalDir, { recursive: true });
   const migrations = await open(world, journalDir);
   migrations.subscribe((event: MigrationEvent) => {
     const id = event.migrationId;
@@ -230,6 +276,6 @@ async function everyCrash(t: Test, world: World): Promise<Crash[]> {
     lines.push(`${JSON.stringify(event)}\n`);
     crashes.push({ id, name: `after ${what}`, world: world.clone(), lines: [...lines] });
   });
-  await move(migrations);
+  await move(migrations, options);
   return crashes;
 }

@@ -48,6 +48,8 @@ export class World implements Gate, Placements {
   };
   gate: { open: true; to: string } | { open: false } = { open: true, to: 'a' };
   home = 'a';
+  /** What is told of a host's memory when it is summed. */
+  readonly memory: Record<string, string> = { a: 'same', b: 'same' };
   readonly violations: string[] = [];
   /** What the agents were asked, in order. */
   readonly calls: string[] = [];
@@ -152,6 +154,25 @@ export class World implements Gate, Placements {
           mine.committed = false;
         });
         return { runningAt: performance.now() };
+      },
+      restoreFrozen: () =>
+        call('restoreFrozen', () => {
+          mine.state = 'frozen';
+          mine.committed = false;
+        }),
+      resume: async () => {
+        await call('resume', () => {
+          mine.state = 'running';
+        });
+        return { runningAt: performance.now() };
+      },
+      sums: async () => {
+        await call('sums');
+        return { processes: [{ pid: 1, sizeBytes: 1, sum: this.memory[host] ?? '' }] };
+      },
+      rangeSums: async () => {
+        await call('rangeSums');
+        return { ranges: [{ start: '7f0000000000', sum: this.memory[host] ?? '' }] };
       },
       health: () => call('health'),
       commit: () =>

@@ -18,10 +18,15 @@ const MASKED_FILES = ['/proc/kcore', '/proc/keys', '/proc/latency_stats', '/proc
 const READ_ONLY = ['acpi', 'bus', 'fs', 'irq', 'scsi', 'sys', 'sysrq-trigger'].map((name) => `/proc/${name}`);
 
 /** The OCI bundle of a container: everything `runc run` and `runc restore` read of it. Made anew each time. */
-export async function writeBundle(name: string, container: RuncContainer, bundleDir: string): Promise<void> {
+export async function writeBundle(
+  name: string,
+  container: RuncContainer,
+  bundleDir: string,
+  criuOptions: readonly string[] = [],
+): Promise<void> {
   await mkdir(bundleDir, { recursive: true, mode: 0o700 });
   const criuConfig = join(bundleDir, 'criu.conf');
-  await writeWhole(criuConfig, `${CRIU_OPTIONS.join('\n')}\n`);
+  await writeWhole(criuConfig, `${[...CRIU_OPTIONS, ...criuOptions].join('\n')}\n`);
   const spec = await ociSpec(name, container, criuConfig);
   await writeWhole(join(bundleDir, 'config.json'), JSON.stringify(spec, null, 2));
 }
@@ -91,6 +96,11 @@ function baseMounts() {
     },
     { destination: '/sys', type: 'sysfs', source: 'sysfs', options: ['nosuid', 'noexec', 'nodev', 'ro'] },
   ];
+}
+
+/** Where the container has a tmpfs of its own, which travels with it. */
+export function ownTmpfs(container: RuncContainer): string[] {
+  return ['/dev', ...container.tmpfs];
 }
 
 function tmpfsMount(destination: string) {

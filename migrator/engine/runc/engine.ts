@@ -7,16 +7,17 @@ import { watchRunaway } from '../../criu/runaway.ts';
 import { HoldfastError } from '../../errors.ts';
 import { ContainerState, DumpMemory, type Engine, type Workspace } from '../engine.ts';
 import { admitContainer, sourceFindings } from './admit.ts';
-import { writeBundle } from './bundle.ts';
+import { ownTmpfs, writeBundle } from './bundle.ts';
 import type { RuncContainer } from './config.ts';
 import { portTaken } from './connections.ts';
 import { examineContainer } from './examine.ts';
 import { waitHealthy } from './health.ts';
 import { awaitOperation, OnAbort, runOnRecord } from './operation.ts';
 import { type RuncPaths, runcPaths } from './paths.ts';
-import { processStart } from './processes.ts';
+import { livingPids, processStart } from './processes.ts';
 import { RESTORE_LOG, removeContainer, removeScratch } from './remove.ts';
 import { type RuncState, readState } from './state.ts';
+import { sumProcesses, sumRanges } from './sums.ts';
 
 export interface RuncEngineOptions {
   readonly containers: Readonly<Record<string, RuncContainer>>;
@@ -28,6 +29,8 @@ export interface RuncEngineOptions {
 /** For cleaning up after a failure, when the caller's own deadline may be over. */
 const CLEANUP_TIMEOUT_MS = 10_000;
 const RUNAWAY = 'CRIU went on reading without end: the page images are too short';
+/** Words of CRIU's configuration file. */
+const LEAVE_STOPPED = ['leave-stopped'];
 /** CRIU is told to leave cgroups alone: runc puts the restored processes into theirs. Saves 10 to 40 ms each way. */
 const CGROUPS_BY_RUNC = ['--manage-cgroups-mode', 'ignore'];
 
@@ -49,6 +52,14 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
     throw new HoldfastError('CONTAINER_NOT_RUNNING', `${name} is ${state.state} here`, {
       mend: 'start it, or look for it on another host',
     });
+  };
+  const frozen = async (name: string): Promise<RuncState> => {
+    const state = await alive(name);
+    if (state.state === ContainerState.frozen) return state;
+    throw new HoldfastError(
+      'CONTAINER_NOT_FROZEN',
+      `${name} runs: its memory holds still only when it is frozen`,
+    );
   };
   const waitUntilHealthy = async (name: string, signal: AbortSignal) => {
     const { initPid } = await alive(name);
@@ -142,10 +153,7 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
     },
 
     async dump(name, workspace, memory, signal) {
-      const { state, cgroup } = await alive(name);
-      if (state !== ContainerState.frozen) {
-        throw new HoldfastError('CONTAINER_NOT_FROZEN', `${name} runs: it is dumped only when frozen`);
-      }
+      const { cgroup } = await frozen(name);
       const server = memory === DumpMemory.leftInPlace ? { dumpServerPort: await freePort() } : undefined;
       const args = [
         ...['checkpoint', '--leave-running', ...CGROUPS_BY_RUNC, ...imageArgs(workspace)],
@@ -165,34 +173,73 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
       if (code !== 0) throw await criuError(Phase.dump, join(workspace.workDir, 'dump.log'), said);
     },
 
-    async restore(name, workspace, signal) {
-      const container = configOf(name);
-      await clearWay(paths, name, signal, { keepBundle: true });
-      const bundleDir = await makeBundle(paths, name, container);
-      const logFile = join(workspace.workDir, RESTORE_LOG);
-      const runaway = watchRunaway(logFile);
+    restore: restoreContainer,
+
+    async restoreFrozen(name, workspace, signal) {
+      await restoreContainer(name, workspace, signal, LEAVE_STOPPED);
       try {
-        const args = ['restore', '--detach', ...CGROUPS_BY_RUNC, ...imageArgs(workspace), name];
-        const { code, said } = await runOnRecord(['--root', paths.runcRoot, ...args], {
-          recordFile: paths.operationFile(name),
-          logFile: join(workspace.workDir, 'runc-restore.log'),
-          cwd: bundleDir,
-          onAbort: OnAbort.kill,
-          signal: AbortSignal.any([signal, runaway.signal]),
-        });
-        if (code !== 0) throw await criuError(Phase.restore, logFile, said);
+        // Stopped they are, but whoever sends SIGCONT could change that.
+        await (await alive(name)).cgroup.freeze(signal);
       } catch (error) {
         await cleanUp(name);
-        await removeScratch(logFile);
-        if (runaway.signal.aborted) throw await criuError(Phase.restore, logFile, RUNAWAY);
         throw error;
-      } finally {
-        runaway.stop();
       }
+    },
+
+    async resume(name, signal) {
+      const { cgroup } = await alive(name);
+      // A process that was stopped by a signal before the dump cannot be among them: preflight refuses it.
+      for (const pid of await livingPids(cgroup)) process.kill(pid, 'SIGCONT');
+      await cgroup.thaw(signal);
+    },
+
+    async sumMemory(name, workspace, signal) {
+      const still = await frozen(name);
+      return sumProcesses(await livingPids(still.cgroup), sumOptions(name, workspace, signal));
+    },
+
+    async sumRanges(name, workspace, pid, signal) {
+      const still = await frozen(name);
+      return sumRanges(await livingPids(still.cgroup), pid, sumOptions(name, workspace, signal));
     },
 
     healthy: waitUntilHealthy,
   };
+
+  function sumOptions(name: string, { imagesDir }: Workspace, signal: AbortSignal) {
+    return { imagesDir, ownMounts: ownTmpfs(configOf(name)), signal };
+  }
+
+  async function restoreContainer(
+    name: string,
+    workspace: Workspace,
+    signal: AbortSignal,
+    criuOptions: readonly string[] = [],
+  ): Promise<void> {
+    const container = configOf(name);
+    await clearWay(paths, name, signal, { keepBundle: true });
+    const bundleDir = await makeBundle(paths, name, container, criuOptions);
+    const logFile = join(workspace.workDir, RESTORE_LOG);
+    const runaway = watchRunaway(logFile);
+    try {
+      const args = ['restore', '--detach', ...CGROUPS_BY_RUNC, ...imageArgs(workspace), name];
+      const { code, said } = await runOnRecord(['--root', paths.runcRoot, ...args], {
+        recordFile: paths.operationFile(name),
+        logFile: join(workspace.workDir, 'runc-restore.log'),
+        cwd: bundleDir,
+        onAbort: OnAbort.kill,
+        signal: AbortSignal.any([signal, runaway.signal]),
+      });
+      if (code !== 0) throw await criuError(Phase.restore, logFile, said);
+    } catch (error) {
+      await cleanUp(name);
+      await removeScratch(logFile);
+      if (runaway.signal.aborted) throw await criuError(Phase.restore, logFile, RUNAWAY);
+      throw error;
+    } finally {
+      runaway.stop();
+    }
+  }
 
   async function cleanUp(name: string): Promise<void> {
     try {
@@ -220,10 +267,15 @@ async function clearWay(
   await removeContainer(paths, name, signal);
 }
 
-async function makeBundle(paths: RuncPaths, name: string, container: RuncContainer): Promise<string> {
+async function makeBundle(
+  paths: RuncPaths,
+  name: string,
+  container: RuncContainer,
+  criuOptions: readonly string[] = [],
+): Promise<string> {
   await mkdir(paths.runcRoot, { recursive: true, mode: 0o700 });
   const bundleDir = paths.bundleDir(name);
-  await writeBundle(name, container, bundleDir);
+  await writeBundle(name, container, bundleDir, criuOptions);
   return bundleDir;
 }
 

@@ -9,6 +9,7 @@ import { criuFinding } from './criu-finding.ts';
 import {
   controllingTerminal,
   isRoots,
+  isStopped,
   mayReadLimits,
   memoryBytes,
   onOwnMount,
@@ -84,6 +85,13 @@ async function examineProcess(pid: number, isInit: boolean): Promise<Finding[]> 
   // A terminal that the app has made inside travels with it; one it was started on does not.
   if (isInit && controllingTerminal(pid) !== 0) {
     findings.push(terminalFinding(pid, 'it has a controlling terminal'));
+  }
+  if (isStopped(pid)) {
+    findings.push({
+      code: 'PROCESS_STOPPED',
+      message: `process ${pid} was stopped by a signal, and CRIU would wait for it without end in a frozen cgroup`,
+      mend: 'let it go on with SIGCONT, or end it',
+    });
   }
   const tracer = await tracerOf(pid);
   if (tracer !== 0) {

@@ -18,6 +18,16 @@ export function processStart(pid: number): number {
   return fields[0] === 'Z' || fields[0] === 'X' ? 0 : Number(fields[19] ?? 0);
 }
 
+/** Without those that have ended and wait for their parent to notice. */
+export async function livingPids(cgroup: { pids(): Promise<number[]> }): Promise<number[]> {
+  return (await cgroup.pids()).filter((pid) => processStart(pid) !== 0);
+}
+
+/** Whether a signal has stopped it, as job control does. Not told of a process that is frozen. */
+export function isStopped(pid: number): boolean {
+  return statFields(pid)[0] === 'T';
+}
+
 /** The device number of the controlling terminal, 0 without one. */
 export function controllingTerminal(pid: number): number {
   return Number(statFields(pid)[4] ?? 0);

@@ -20,6 +20,15 @@ t.test('a move is shown step by step, and then summed up', async (t) => {
   t.same(world.running(), ['b']);
 });
 
+t.test('with --verify the step and what was compared are shown', async (t) => {
+  const { url } = await toyFleet(t);
+  const order = ['migrate', 'shop', '--to', 'b', '--verify', '--admin', url];
+  const { code, stdout } = await gateway(order);
+  t.equal(code, 0);
+  t.match(stdout, /^ {2}verify +[\d.]+ ms {2}processes 1, verified 0.0 MiB$/m);
+  t.match(stdout, /^succeeded; .*, 0.0 MiB of memory verified$/m);
+});
+
 t.test('with --json one object is printed and nothing else', async (t) => {
   const { url } = await toyFleet(t);
   const { code, stdout } = await gateway(['migrate', 'shop', '--to', 'b', '--json', '--admin', url]);

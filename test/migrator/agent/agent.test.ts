@@ -32,6 +32,28 @@ t.test('a container moves with its memory, and nothing is left of the move', asy
   t.same([...(await a.leftovers()), ...(await b.leftovers())], []);
 });
 
+t.test('memory is summed while nothing runs, and what was restored frozen is no commit yet', async (t) => {
+  const hosts = await twoHosts(t);
+  const { a, b } = hosts;
+  a.engine.memory.set(APP, randomBytes(1 << 20));
+  await migrateUpTo('freeze', hosts);
+  await t.rejects(b.agent.sums('m1', soon()), { code: 'MIGRATION_PHASE' });
+  await a.agent.dump('m1', soon());
+  await a.agent.send('m1', soon());
+  await b.agent.restoreFrozen('m1', soon());
+  t.same(await b.agent.sums('m1', soon()), await a.agent.sums('m1', soon()));
+  t.same(await b.agent.rangeSums('m1', 1, soon()), await a.agent.rangeSums('m1', 1, soon()));
+  await t.rejects(b.agent.commit('m1', soon()), { code: 'MIGRATION_PHASE' });
+  await t.rejects(b.agent.health('m1', soon()), { code: 'MIGRATION_PHASE' });
+  const { runningAt } = await b.agent.resume('m1', soon());
+  t.ok(runningAt <= performance.now());
+  await t.rejects(b.agent.sums('m1', soon()), { code: 'MIGRATION_PHASE' });
+  await b.agent.commit('m1', soon());
+  await a.agent.finish('m1', soon());
+  t.match(await b.agent.containers(soon()), [{ name: APP, state: 'running' }]);
+  t.same([...(await a.leftovers()), ...(await b.leftovers())], []);
+});
+
 t.test('every end may be told twice', async (t) => {
   const hosts = await twoHosts(t);
   const { a, b } = hosts;

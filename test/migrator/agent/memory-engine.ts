@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type {
@@ -5,6 +6,8 @@ import type {
   DumpMemory,
   Engine,
   Footprint,
+  ProcessSum,
+  RangeSum,
   Workspace,
 } from '../../../migrator/engine/engine.ts';
 import { HoldfastError } from '../../../migrator/errors.ts';
@@ -95,6 +98,32 @@ export class MemoryEngine implements Engine {
     this.states.set(name, 'running');
   }
 
+  async restoreFrozen(name: string, workspace: Workspace, signal: AbortSignal): Promise<void> {
+    await this.restore(name, workspace, signal);
+    this.states.set(name, 'frozen');
+  }
+
+  async resume(name: string, signal: AbortSignal): Promise<void> {
+    await this.#call('resume', signal);
+    this.states.set(name, 'running');
+  }
+
+  async sumMemory(name: string, _workspace: Workspace, signal: AbortSignal): Promise<ProcessSum[]> {
+    await this.#call('sumMemory', signal);
+    const memory = this.memory.get(name) ?? Buffer.alloc(0);
+    return [{ pid: 1, sizeBytes: memory.length, sum: sumOf(memory) }];
+  }
+
+  async sumRanges(
+    name: string,
+    _workspace: Workspace,
+    _pid: number,
+    signal: AbortSignal,
+  ): Promise<RangeSum[]> {
+    await this.#call('sumRanges', signal);
+    return [{ start: '0', sum: sumOf(this.memory.get(name) ?? Buffer.alloc(0)) }];
+  }
+
   async healthy(_name: string, signal: AbortSignal): Promise<void> {
     await this.#call('healthy', signal);
   }
@@ -104,4 +133,8 @@ export class MemoryEngine implements Engine {
     await this.before.get(name)?.(signal);
     signal.throwIfAborted();
   }
+}
+
+function sumOf(memory: Buffer): string {
+  return createHash('sha256').update(memory).digest('hex');
 }

@@ -80,6 +80,15 @@ await inLab(containers, ['a'], async ([a]) => {
     await a.call('remove', 'app');
   });
 
+  await t.test('a process that a signal has stopped is found', async (t) => {
+    await a.call('start', 'app');
+    const stop =
+      'pkill -STOP -f ^node./mnt/app; until grep -q "^State:.T" /proc/$(pgrep -f ^node./mnt/app)/status; do :; done';
+    await a.sh(stop);
+    t.same(codes((await a.call('examine', 'app')).findings), ['PROCESS_STOPPED']);
+    await a.call('remove', 'app');
+  });
+
   await t.test('an absent container is found to be so', async (t) => {
     t.same(codes((await a.call('examine', 'app')).findings), ['CONTAINER_NOT_RUNNING']);
     t.equal(await codeOf(a.call('examine', 'nobody')), 'CONTAINER_UNKNOWN');

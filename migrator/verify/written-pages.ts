@@ -1,0 +1,39 @@
+import type { FileHandle } from 'node:fs/promises';
+import { systemPageBytes } from '../memory/system-page.ts';
+
+/** Of the upper half of an entry of /proc/PID/pagemap; see proc_pid_pagemap(5). */
+const PRESENT = 1 << 31;
+const SWAPPED = 1 << 30;
+const FILE_OR_SHARED = 1 << 29;
+/** A page of a guard region (Linux 6.15), which counts as swapped and holds nothing. */
+const GUARD = 1 << 26;
+const ENTRY_BYTES = 8;
+const ENTRIES_AT_ONCE = 64 * 1024;
+
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The private pages of an area that the process has written, in memory or swapped out, in order. */
+export async function* writtenRanges(pagemap: FileHandle, area: Range): AsyncGenerator<Range> {
+  const entries = Buffer.allocUnsafe(
+    Math.min(ENTRIES_AT_ONCE, (area.end - area.start) / systemPageBytes) * ENTRY_BYTES,
+  );
+  let start: number | undefined;
+  for (let at = area.start; at < area.end; ) {
+    const wanted = Math.min(entries.length, ((area.end - at) / systemPageBytes) * ENTRY_BYTES);
+    const { bytesRead } = await pagemap.read(entries, 0, wanted, (at / systemPageBytes) * ENTRY_BYTES);
+    if (bytesRead === 0) throw new Error(`no page map at ${at.toString(16)}`);
+    for (let entry = 0; entry < bytesRead; entry += ENTRY_BYTES, at += systemPageBytes) {
+      const flags = entries.readInt32LE(entry + 4);
+      const written = (flags & (PRESENT | SWAPPED)) !== 0 && (flags & (FILE_OR_SHARED | GUARD)) === 0;
+      if (written) start ??= at;
+      else if (start !== undefined) {
+        yield { start, end: at };
+        start = undefined;
+      }
+    }
+  }
+  if (start !== undefined) yield { start, end: area.end };
+}
