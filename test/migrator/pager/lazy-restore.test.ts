@@ -1,69 +1,112 @@
-import t from 'tap';
-import { inLab } from '../engine/runc/fixtures/in-lab.ts';
+import { cpSync, mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import t, { type Test } from 'tap';
+import { DumpMemory, type Workspace } from '../../../migrator/engine/engine.ts';
+import { codeOf, inLab } from '../engine/runc/fixtures/in-lab.ts';
 import { app, type LabEngine } from '../engine/runc/fixtures/lab-engine.ts';
-import {
-  dumpAcross,
-  giveCertificates,
-  PagerDriver,
-  restoreLazily,
-  startSource,
-} from './fixtures/lazy-scene.ts';
+import { giveCertificates, moveLazily, PagerDriver, startSource } from './fixtures/lazy-scene.ts';
 
 const HEAP_MIB = 48;
+const PORTS = [8081, 8082, 8083];
 const containers = {
   app: app({ env: { HEAP_MIB: String(HEAP_MIB) } }),
   family: app({
-    port: 8081,
-    env: { PORT: '8081', HEAP_MIB: '8' },
-    command: ['sh', '-c', 'for port in 8081 8082 8083; do PORT=$port node /mnt/app.mjs & done; wait'],
+    port: PORTS[0],
+    env: { PORT: String(PORTS[0]), HEAP_MIB: '8' },
+    command: ['sh', '-c', `for port in ${PORTS.join(' ')}; do PORT=$port node /mnt/app.mjs & done; wait`],
   }),
 };
 
 await inLab(containers, ['a', 'b'], async ([a, b]) => {
   if (a === undefined || b === undefined) return;
   await giveCertificates([a, b]);
-
-  /** A container of a's restored at b, its memory still at a, and a pager that serves it. */
-  async function movedLazily(id: string, container: string, stallMs?: number) {
-    const from = a as LabEngine;
-    const to = b as LabEngine;
-    const source = await startSource(from, container);
-    const target = await to.workspace(id);
-    await to.call('prepare', container, target);
-    const pager = new PagerDriver(to);
-    await pager.start(from, target, stallMs);
-    await dumpAcross(from, to, container, target);
-    await pager.serve(target, container);
-    await restoreLazily(to, container, target);
-    return {
-      pager,
-      target,
-      source,
-      async end() {
-        await pager.kill();
-        source.kill('SIGKILL');
-        await to.call('remove', container);
-        await from.call('thaw', container);
-      },
-    };
-  }
-
   await a.call('start', 'app');
   const { digest } = await a.ask('/digest');
+  let count = 0;
+
+  /** Whatever became of the instance at b: the one at a is whole. */
+  async function goesOnAtSource(test: Test): Promise<void> {
+    count += 1;
+    test.match(await a?.ask('/count'), { count, blocks: HEAP_MIB });
+    test.equal((await a?.ask('/digest'))?.digest, digest, 'at the source all of its memory is what it was');
+  }
 
   await t.test('a container runs on while its memory follows, and all of it is what it was', async (t) => {
-    const move = await movedLazily('whole', 'app');
+    const { pager, back } = await moveLazily([a, b], 'whole', 'app');
     t.match(await b.ask('/count'), { count: 1, blocks: HEAP_MIB });
-    t.equal((await b.ask('/digest')).digest, digest);
-    const { state, figures } = await move.pager.ended();
+    const { state, figures } = await pager.ended();
     t.equal(state, 'complete');
     t.equal(figures.remainingBytes, 0);
     t.equal(figures.fromStoreBytes, 0, 'nothing was sent ahead');
     t.ok(figures.fromSourceBytes > HEAP_MIB << 20);
     t.equal(figures.reconnects, 0);
-    t.same(await move.pager.ended(), { state, figures }, 'its end is told again');
+    t.same(await pager.ended(), { state, figures }, 'its end is told again');
     t.equal(await b.sh('pgrep -l criu || true'), '', 'the daemon has ended');
     t.equal((await b.ask('/digest')).digest, digest);
-    await move.end();
+    await back();
+    await goesOnAtSource(t);
+  });
+
+  await t.test('what was sent ahead and still holds is not sent again', async (t) => {
+    const ahead = await a.workspace('ahead');
+    await a.call('freeze', 'app');
+    await a.call('dump', 'app', ahead, DumpMemory.inImages);
+    await a.call('thaw', 'app');
+    await goesOnAtSource(t);
+    const target = await b.workspace('hybrid');
+    asParent(a, ahead, b, target);
+    const { pager, back } = await moveLazily([a, b], 'hybrid', 'app');
+    t.equal((await b.ask('/count')).count, count + 1, 'what has changed since is right too');
+    const { state, figures } = await pager.ended();
+    t.equal(state, 'complete');
+    t.equal((await b.ask('/digest')).digest, digest);
+    t.ok(figures.fromStoreBytes > HEAP_MIB << 20, `${figures.fromStoreBytes} bytes from the store`);
+    t.ok(figures.fromSourceBytes < HEAP_MIB << 19, `${figures.fromSourceBytes} bytes from the source`);
+    t.ok(figures.fromSourceBytes > 0);
+    await back();
+    await goesOnAtSource(t);
+  });
+
+  await t.test('all processes of a container get their memory', async (t) => {
+    await a.call('start', 'family');
+    // The first is healthy by then; the others come up beside it.
+    for (const port of PORTS) while ((await codeOf(a.ask('/', port))) !== 'NO_ERROR') await sleep(20);
+    const digests = (engine: LabEngine) =>
+      Promise.all(PORTS.map(async (port) => (await engine.ask('/digest', port)).digest));
+    const before = await digests(a);
+    const { pager, back } = await moveLazily([a, b], 'family', 'family');
+    t.equal((await pager.ended()).state, 'complete');
+    t.same(await digests(b), before);
+    await back();
+    await a.call('remove', 'family');
+  });
+
+  await t.test('it is stopped before it serves', async (t) => {
+    const target = await b.workspace('early');
+    const pager = new PagerDriver(b);
+    const source = await startSource(a, 'app');
+    await pager.start(a, target);
+    t.equal((await pager.stop()).state, 'stopped');
+    t.equal(await codeOf(pager.serve(target, 'app')), 'PAGER_FAILED');
+    source.kill('SIGKILL');
+    await pager.kill();
+  });
+
+  await t.test('a source that cannot be reached is told before anything is frozen', async (t) => {
+    const target = await b.workspace('nobody');
+    const pager = new PagerDriver(b);
+    t.equal(await codeOf(pager.start(a, target)), 'LINK_BROKEN');
+    await pager.kill();
   });
 });
+
+/** Make the memory of a whole checkpoint what was sent ahead of another. */
+function asParent(from: LabEngine, whole: Workspace, to: LabEngine, target: Workspace): void {
+  const source = join(from.host.rootDir, whole.imagesDir);
+  const parent = join(to.host.rootDir, target.imagesDir, 'parent');
+  mkdirSync(parent);
+  for (const file of readdirSync(source).filter((name) => /^(pages|pagemap)-\d+\.img$/.test(name))) {
+    cpSync(join(source, file), join(parent, file));
+  }
+}
