@@ -1,13 +1,13 @@
 /** What `npm test` prepares before it runs, so that no test waits for it: the programs and the lab's root file system. */
 import { HoldfastError } from '../migrator/errors.ts';
-import { build } from './build.ts';
+import { build } from './build.mjs';
 import { checkMachine } from './lab/machine.ts';
 import { ensureRootfs } from './lab/rootfs.ts';
 
 const PREPARE_TIMEOUT_MS = 900_000;
 
 const say = (line: string) => process.stderr.write(`holdfast: ${line}\n`);
-await build();
+build();
 try {
   const signal = AbortSignal.timeout(PREPARE_TIMEOUT_MS);
   await checkMachine({ delay: true }, say, signal);

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
-import { PLAIN_NODE } from '../build.ts';
+import { PLAIN_NODE } from '../build.mjs';
 import { createLab, type Lab, leftovers, openLab, pruneLabs } from './lab.ts';
 import { whyNoLab } from './needs-lab.ts';
 import { removeLab } from './remove.ts';

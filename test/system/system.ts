@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import type { MigrationEvent } from '../../migrator/events.ts';
 import type { MigrationRequest } from '../../migrator/migrations.ts';
-import { build, PLAIN_NODE, repoDir } from '../build.ts';
+import { build, PLAIN_NODE, repoDir } from '../build.mjs';
 import { createLab, type Lab, type LabHost, type Link } from '../lab/lab.ts';
 import { disksDir } from '../lab/names.ts';
 import { Admin, type EndedEvent } from './admin.ts';
@@ -148,7 +148,7 @@ export class System {
 export async function startSystem(options: SystemOptions = {}): Promise<System> {
   const log = options.log ?? (() => {});
   const { signal } = options;
-  const program = path.join(await build(), 'gateway/main.js');
+  const program = path.join(build(), 'gateway/main.js');
   const lab =
     options.lab ??
     (await createLab({

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
-import { build, PLAIN_NODE, repoDir } from '../build.ts';
+import { build, PLAIN_NODE, repoDir } from '../build.mjs';
 import type { LoadOptions } from './load.ts';
 import type { LoadOrder, LoadReply } from './load-process.ts';
 import type { LoadReport, Window } from './report.ts';
@@ -19,7 +19,7 @@ export class RemoteLoad {
 
   /** Settles when the first good answer has come. */
   static async start(options: LoadOptions, timeoutMs = 20_000): Promise<RemoteLoad> {
-    const program = path.join(repoDir, await build(), 'test/workload/load-process.js');
+    const program = path.join(repoDir, build(), 'test/workload/load-process.js');
     const child = spawn('/usr/bin/env', [...PLAIN_NODE, process.execPath, program], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });

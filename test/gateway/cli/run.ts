@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import path from 'node:path';
-import { build, PLAIN_NODE, repoDir } from '../../build.ts';
+import { build, PLAIN_NODE, repoDir } from '../../build.mjs';
 
-const program = path.join(repoDir, await build(), 'gateway/main.js');
+const program = path.join(repoDir, build(), 'gateway/main.js');
 
 export interface Finished {
   readonly code: number | null;

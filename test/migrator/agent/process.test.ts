@@ -6,10 +6,10 @@ import { createInterface } from 'node:readline';
 import t from 'tap';
 import { AgentClient } from '../../../migrator/agent/client.ts';
 import { Role } from '../../../migrator/pki/role.ts';
-import { build, PLAIN_NODE, repoDir } from '../../build.ts';
+import { build, PLAIN_NODE, repoDir } from '../../build.mjs';
 import { makePki, soon } from './two-hosts.ts';
 
-const MAIN = path.join(repoDir, await build(), 'gateway/main.js');
+const MAIN = path.join(repoDir, build(), 'gateway/main.js');
 const isRoot = process.getuid?.() === 0;
 
 function startAgent(config: string): ChildProcess {
