@@ -28,8 +28,14 @@ export function logEvents(log: Logger): (event: MigrationEvent) => void {
       case 'undo-finished':
         log.info(line, `${event.step} undone`);
         break;
+      case 'pages-lost':
+        log.error(line, `${app} lost what it did since ${event.since}: ${event.error.message}`);
+        break;
       case 'ended':
-        log[event.outcome === Outcome.failed ? 'error' : 'info'](line, `migration ${event.outcome}`);
+        log[event.outcome === Outcome.failed || event.outcome === Outcome.setBack ? 'error' : 'info'](
+          line,
+          `migration ${event.outcome}`,
+        );
     }
   };
 }

@@ -3,12 +3,13 @@ import type {
   AgentInfo,
   ExamineReply,
   MeasureReply,
+  PageInReply,
   PreCopyReply,
   RangeSumsReply,
   SendReply,
   SumsReply,
 } from './agent/protocol.ts';
-import type { Footprint } from './engine/engine.ts';
+import type { DumpMemory, Footprint } from './engine/engine.ts';
 
 /**
  * What a migration asks of the agent on a host; `migrator/agent/protocol.ts` says what each call does.
@@ -23,11 +24,16 @@ export interface Agent {
   measure(container: string, to: string, signal: AbortSignal): Promise<MeasureReply>;
   examine(id: string, container: string, signal: AbortSignal): Promise<ExamineReply>;
   admit(id: string, container: string, footprint: Footprint, signal: AbortSignal): Promise<AdmitReply>;
-  prepare(id: string, options: { container: string; leaseMs: number }, signal: AbortSignal): Promise<void>;
+  /** @param options.pagesFrom the source's agent, when memory is to be fetched from it on demand */
+  prepare(
+    id: string,
+    options: { container: string; leaseMs: number; pagesFrom?: string },
+    signal: AbortSignal,
+  ): Promise<void>;
   connect(id: string, options: { container: string; to: string }, signal: AbortSignal): Promise<void>;
   preCopy(id: string, signal: AbortSignal): Promise<PreCopyReply>;
   freeze(id: string, signal: AbortSignal): Promise<{ frozenAt: number }>;
-  dump(id: string, signal: AbortSignal): Promise<void>;
+  dump(id: string, memory: DumpMemory, signal: AbortSignal): Promise<void>;
   send(id: string, signal: AbortSignal): Promise<SendReply>;
   restore(id: string, signal: AbortSignal): Promise<{ runningAt: number }>;
   /** No process runs before `resume`. */
@@ -37,6 +43,8 @@ export interface Agent {
   rangeSums(id: string, pid: number, signal: AbortSignal): Promise<RangeSumsReply>;
   health(id: string, signal: AbortSignal): Promise<void>;
   commit(id: string, signal: AbortSignal): Promise<void>;
+  /** Settles when every page is over. @throws `PAGES_LOST` when the instance there is gone for want of pages */
+  pageIn(id: string, signal: AbortSignal): Promise<PageInReply>;
   discard(id: string, signal: AbortSignal): Promise<void>;
   thaw(id: string, signal: AbortSignal): Promise<void>;
   finish(id: string, signal: AbortSignal): Promise<void>;

@@ -14,6 +14,8 @@ export const Deadlines = {
   verifyMs: 60_000,
   healthCheckMs: 10_000,
   commitMs: 2_000,
+  /** For one call; it is made again until all pages are over. */
+  pageInMs: 60_000,
   undoMs: 5_000,
   cleanupMs: 5_000,
 } as const;

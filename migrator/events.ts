@@ -17,6 +17,8 @@ export const Step = {
   healthCheck: 'health-check',
   commit: 'commit',
   release: 'release',
+  /** Only where memory is fetched on demand: the app runs at the destination and still needs the source. */
+  pageIn: 'page-in',
   cleanup: 'cleanup',
 } as const;
 export type Step = (typeof Step)[keyof typeof Step];
@@ -27,12 +29,26 @@ export const Strategy = {
   stopAndCopy: 'stop-and-copy',
   /** Ahead, while the app runs; what has changed since follows while it stands still. */
   preCopy: 'pre-copy',
+  /** None of it before the app runs there: pages are fetched from the frozen source as they are needed, and meanwhile. */
+  postCopy: 'post-copy',
+  /** Ahead, while the app runs; what has changed since is fetched from the frozen source once it runs there. */
+  hybrid: 'hybrid',
 } as const;
 export type Strategy = (typeof Strategy)[keyof typeof Strategy];
 /** Let the planner choose. */
 export const AUTO = 'auto';
 export type StrategyOrder = Strategy | typeof AUTO;
 export const STRATEGY_ORDERS: readonly StrategyOrder[] = [AUTO, ...Object.values(Strategy)];
+
+/** Whether memory is sent while the app runs at the source. */
+export function sendsAhead(strategy: StrategyOrder): boolean {
+  return strategy === Strategy.preCopy || strategy === Strategy.hybrid;
+}
+
+/** Whether memory is fetched while the app runs at the destination: until all of it is there, both hosts are needed. */
+export function fetchesOnDemand(strategy: StrategyOrder): boolean {
+  return strategy === Strategy.postCopy || strategy === Strategy.hybrid;
+}
 
 export const Outcome = {
   /** The app runs at the destination. */
@@ -41,6 +57,11 @@ export const Outcome = {
   refused: 'refused',
   /** Something failed; the app runs on at the source as if nothing had been tried. */
   rolledBack: 'rolled-back',
+  /**
+   * The source was lost to the app before the last page was over. It went on at the source from its state at the freeze:
+   * what it did at the destination since is lost.
+   */
+  setBack: 'set-back',
   /** The way back failed too, for a reason that does not pass by itself. Tried again when the gateway starts. */
   failed: 'failed',
 } as const;
@@ -56,6 +77,13 @@ export interface Figures {
   readonly heldRequests?: number;
   /** Of memory that was compared and found the same at both ends, when that was ordered. */
   readonly verifiedBytes?: number;
+  /** From the first page asked for at the destination until all were over. */
+  readonly pageInMs?: number;
+  /** Of pages given from what was sent ahead, and of those fetched from the source. */
+  readonly fromStoreBytes?: number;
+  readonly fromSourceBytes?: number;
+  /** How often the app waited for a page from the source. */
+  readonly pageWaits?: number;
 }
 
 interface EventBase {
@@ -92,6 +120,14 @@ export type MigrationEvent =
       readonly error: ErrorBody;
     })
   | (EventBase & { readonly type: 'undo-started' | 'undo-finished'; readonly step: Step })
+  | (EventBase & {
+      readonly type: 'pages-lost';
+      readonly error: ErrorBody;
+      /** What the app did at the destination from then on is lost. Wall clock, ISO 8601. */
+      readonly since: string;
+      /** Requests sent to it since, as far as this gateway has counted them. */
+      readonly requests: number;
+    })
   | (EventBase & {
       readonly type: 'ended';
       readonly outcome: Outcome;

@@ -9,6 +9,8 @@ export interface HoldReport {
   /** Requests that were in flight when the gate closed, all of them answered since. */
   readonly drainedRequests: number;
   readonly drainMs: number;
+  /** Requests sent to the app since the gate was last released. */
+  readonly passedRequests: number;
 }
 
 export interface ReleaseReport {

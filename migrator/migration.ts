@@ -1,14 +1,15 @@
 import type { MigrationContext } from './context.ts';
 import { Deadlines, FOR_AS_LONG_AS_IT_TAKES, insist } from './deadlines.ts';
-import type { Footprint } from './engine/engine.ts';
+import { DumpMemory, type Footprint } from './engine/engine.ts';
 import { type ErrorBody, HoldfastError, toErrorBody } from './errors.ts';
-import { type Figures, type MigrationEvent, Outcome, Step, Strategy } from './events.ts';
+import { type Figures, fetchesOnDemand, type MigrationEvent, Outcome, Step, sendsAhead } from './events.ts';
 import { holdBudgetMs, leaseMs } from './hold-budget.ts';
+import { isPagesLost, pageIn, withPageIn } from './page-in.ts';
 import { type Planned, predictionOf } from './planner/planner.ts';
 import type { Prediction } from './planner/prediction.ts';
 import { preflight } from './preflight.ts';
 import { Steps, within } from './steps.ts';
-import { IfItFails, wayBack } from './undo.ts';
+import { IfItFails, wayBack, wayBackFromLoss } from './undo.ts';
 import { verifyMemory } from './verification.ts';
 
 /**
@@ -27,11 +28,18 @@ export class Migration {
   #figures: Omit<Figures, 'totalMs'> = {};
   #totalMs: number | undefined;
   #planned: Planned | undefined;
+  /** When users were first let through to the destination. Wall clock, ISO 8601. */
+  #releasedAt: string | undefined;
 
-  /** @param begun the steps that the journal shows as begun, when a crashed migration is taken up again */
-  constructor(context: MigrationContext, begun: readonly Step[] = []) {
+  /** @param journaled what the journal has of it, when a crashed migration is taken up again */
+  constructor(context: MigrationContext, journaled: readonly MigrationEvent[] = []) {
+    const begun = journaled.filter((event) => event.type === 'step-started');
     this.#context = context;
-    this.#steps = new Steps(context, begun);
+    this.#steps = new Steps(
+      context,
+      begun.map(({ step }) => step),
+    );
+    this.#releasedAt = begun.find(({ step }) => step === Step.release)?.at;
   }
 
   /**
@@ -86,7 +94,7 @@ export class Migration {
     const { order, source, destination, signal } = this.#context;
     const soon = within(signal, Deadlines.cleanupMs);
     if (outcome === Outcome.succeeded) await source.finish(order.id, soon);
-    if (outcome === Outcome.rolledBack) {
+    if (outcome === Outcome.rolledBack || outcome === Outcome.setBack) {
       await Promise.all([destination.discard(order.id, soon), source.thaw(order.id, soon)]);
     }
   }
@@ -98,6 +106,14 @@ export class Migration {
       return this.#goBack(error);
     }
     await this.#release();
+    if (fetchesOnDemand(this.#context.order.strategy)) {
+      try {
+        this.#figures = withPageIn(this.#figures, await pageIn(this.#context, this.#steps));
+      } catch (error) {
+        if (isPagesLost(error)) return this.#goBack(error);
+        return this.#context.signal.aborted ? undefined : this.#end(Outcome.failed, error);
+      }
+    }
     try {
       await this.#steps.make(Step.cleanup, Deadlines.cleanupMs, () => this.cleanUp(Outcome.succeeded));
     } catch {
@@ -131,14 +147,15 @@ export class Migration {
     const { order, source, destination, limits } = this.#context;
     await this.#steps.make(Step.prepare, Deadlines.prepareMs, async (signal) => {
       const { container } = order;
-      await destination.prepare(order.id, { container, leaseMs: leaseMs(limits) }, signal);
+      const pages = fetchesOnDemand(order.strategy) ? { pagesFrom: source.url } : {};
+      await destination.prepare(order.id, { container, leaseMs: leaseMs(limits), ...pages }, signal);
       await source.connect(order.id, { container, to: destination.url }, signal);
     });
   }
 
   async #preCopy(): Promise<void> {
     const { order, source } = this.#context;
-    if (order.strategy !== Strategy.preCopy) return;
+    if (!sendsAhead(order.strategy)) return;
     await this.#steps.make(
       Step.preCopy,
       Deadlines.preCopyMs,
@@ -177,8 +194,9 @@ export class Migration {
 
   async #transfer(budget: AbortSignal): Promise<void> {
     const { order, source } = this.#context;
+    const memory = fetchesOnDemand(order.strategy) ? DumpMemory.leftInPlace : DumpMemory.inImages;
     await this.#steps.make(Step.dump, Deadlines.dumpMs, (signal) =>
-      source.dump(order.id, AbortSignal.any([signal, budget])),
+      source.dump(order.id, memory, AbortSignal.any([signal, budget])),
     );
     const { bytesSent, imageBytes } = await this.#steps.make(
       Step.send,
@@ -237,6 +255,7 @@ export class Migration {
 
   async #release(): Promise<void> {
     const { order, gate, placements } = this.#context;
+    this.#releasedAt ??= new Date().toISOString();
     const report = await this.#steps.make(
       Step.release,
       Deadlines.undoMs,
@@ -248,9 +267,15 @@ export class Migration {
 
   async #goBack(error: unknown): Promise<Outcome | undefined> {
     const { emit, limits, signal } = this.#context;
+    // Pages that were lost before anybody was let through cost nothing but the move.
+    const since = isPagesLost(error) ? this.#releasedAt : undefined;
     const leaseEndsAt = this.#leaseEndsAt ?? performance.now() + leaseMs(limits);
+    const undos =
+      since === undefined
+        ? wayBack(this.#steps.begun, this.#context, leaseEndsAt)
+        : wayBackFromLoss(this.#context, { error: toErrorBody(error), since });
     let failure: unknown;
-    for (const undo of wayBack(this.#steps.begun, this.#context, leaseEndsAt)) {
+    for (const undo of undos) {
       await emit({ type: 'undo-started', step: undo.step });
       try {
         const report = await undo.make();
@@ -265,6 +290,8 @@ export class Migration {
         else this.#clean = false;
       }
     }
+    if (since !== undefined)
+      return this.#end(failure === undefined ? Outcome.setBack : Outcome.failed, error);
     return failure === undefined ? this.#end(Outcome.rolledBack, error) : this.#end(Outcome.failed, failure);
   }
 

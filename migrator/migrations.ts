@@ -228,12 +228,11 @@ export class Migrations {
       feed.push(event);
       for (const listener of this.#listeners) listener(event);
     };
-    const begun = feed.events.filter((event) => event.type === 'step-started').map((event) => event.step);
     const order: Order = { id, app, container: known.container, from, to, strategy, maxFreezeMs, verify };
     const limits = known.hold;
     const signal = this.#stop.signal;
     const context = { order, source, destination, gate, placements, planner, limits, emit, signal };
-    return { migration: new Migration(context, begun), journal, emit };
+    return { migration: new Migration(context, feed.events), journal, emit };
   }
 
   async #track(

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MigrationContext } from './context.ts';
 import { Deadlines, FOR_AS_LONG_AS_IT_TAKES, insist } from './deadlines.ts';
-import { HoldfastError } from './errors.ts';
+import { type ErrorBody, HoldfastError } from './errors.ts';
 import { Step } from './events.ts';
 import type { ReleaseReport } from './gate.ts';
+import { holdBudgetMs } from './hold-budget.ts';
 
 export const IfItFails = {
   /** What comes after it would be unsafe. */
@@ -37,6 +38,24 @@ export function wayBack(begun: ReadonlySet<Step>, context: MigrationContext, lea
   return undos.filter((undo) => begun.has(undo.step));
 }
 
+/**
+ * The way back from a migration whose instance at the destination is gone, by its agent's word, for want of pages that only
+ * the source had. Users were served by it since `lost.since`: what it did from then on goes with it, and the app goes
+ * on at the source from its state at the freeze.
+ */
+export function wayBackFromLoss(
+  context: MigrationContext,
+  lost: { readonly error: ErrorBody; readonly since: string },
+): Undo[] {
+  const within = { withinMs: holdBudgetMs(context.limits) };
+  return [
+    { step: Step.release, ifItFails: IfItFails.goOn, make: () => close(context, lost) },
+    { step: Step.freeze, ifItFails: IfItFails.goOn, make: () => thaw(context, within) },
+    { step: Step.hold, ifItFails: IfItFails.goOn, make: () => reopen(context) },
+    { step: Step.prepare, ifItFails: IfItFails.later, make: () => unprepare(context) },
+  ];
+}
+
 /** From the end of its lease until an instance is gone for sure. */
 const DESTROYED_MS = 1_000;
 
@@ -64,16 +83,32 @@ async function fence(
   }
 }
 
-async function thaw({ order, source, signal }: MigrationContext): Promise<undefined> {
+async function thaw(
+  { order, source, signal }: MigrationContext,
+  { withinMs } = { withinMs: FOR_AS_LONG_AS_IT_TAKES },
+): Promise<undefined> {
   await insist((within) => source.thaw(order.id, within), {
     attemptMs: Deadlines.undoMs,
-    withinMs: FOR_AS_LONG_AS_IT_TAKES,
+    withinMs,
     signal,
   });
 }
 
 async function reopen({ order, gate, placements }: MigrationContext): Promise<ReleaseReport> {
-  return gate.release(order.app, placements.targetAt(order.app, order.from));
+  const report = await gate.release(order.app, placements.targetAt(order.app, order.from));
+  if (placements.hostOf(order.app) !== order.from) await placements.moved(order.app, order.from);
+  return report;
+}
+
+/** Requests wait again, rather than fail, until the app is back; and it is written down what has become of those before. */
+async function close(
+  { order, gate, limits, emit, signal }: MigrationContext,
+  lost: { readonly error: ErrorBody; readonly since: string },
+): Promise<undefined> {
+  const { drainTimeoutMs } = limits;
+  // A gate that cannot be closed, because it is already or because something hangs, is released all the same.
+  const held = await gate.hold(order.app, { drainTimeoutMs, signal }).catch(() => undefined);
+  await emit({ type: 'pages-lost', ...lost, requests: held?.passedRequests ?? 0 });
 }
 
 /** A source that was never frozen still has its link and its workspace. */

@@ -24,7 +24,9 @@ export const MigrationOrder = Type.Object(
     app: Type.String({ minLength: 1 }),
     to: Type.String({ minLength: 1, description: 'The host to move it to.' }),
     strategy: Type.Optional(
-      strategyOrder(`How its memory gets there: ${AUTO}, the planner’s choice, unless it is given.`),
+      strategyOrder(
+        `How its memory gets there: ${AUTO}, the planner’s choice, unless it is given. With post-copy and hybrid both hosts are needed until the last page is over: should the source be lost for good before, what the app has done since the move is lost.`,
+      ),
     ),
     maxFreezeMs: Type.Optional(
       Type.Integer({ minimum: 1, description: 'Refuse a move that is to freeze the app for longer.' }),
@@ -75,6 +77,12 @@ const Figures = Type.Object({
   imageBytes: Type.Optional(Type.Integer()),
   heldRequests: Type.Optional(Type.Integer()),
   verifiedBytes: Type.Optional(Type.Integer()),
+  pageInMs: Type.Optional(
+    Type.Number({ description: 'From the first page fetched on demand until all were there.' }),
+  ),
+  fromStoreBytes: Type.Optional(Type.Integer({ description: 'Of pages given from what was sent ahead.' })),
+  fromSourceBytes: Type.Optional(Type.Integer({ description: 'Of pages fetched from the source.' })),
+  pageWaits: Type.Optional(Type.Integer({ description: 'How often the app waited for a page.' })),
 });
 
 export const MigrationReply = Type.Object(

@@ -9,6 +9,7 @@ const EXIT_OF: Readonly<Record<Outcome, Exit>> = {
   [Outcome.succeeded]: Exit.ok,
   [Outcome.refused]: Exit.refused,
   [Outcome.rolledBack]: Exit.failed,
+  [Outcome.setBack]: Exit.failed,
   [Outcome.failed]: Exit.failed,
 };
 

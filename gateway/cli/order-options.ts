@@ -3,6 +3,17 @@ import { AUTO, STRATEGY_ORDERS, type StrategyOrder } from '../../migrator/events
 import type { MigrationRequest } from '../../migrator/migrations.ts';
 import { parseDurationMs } from './duration.ts';
 
+const STRATEGY_HELP = [
+  'how its memory gets there:',
+  'auto, what the planner takes to be best;',
+  'pre-copy, ahead while it runs, the rest while it stands still;',
+  'stop-and-copy, all of it while it stands still;',
+  'hybrid, ahead while it runs, the rest after it runs at the destination;',
+  'post-copy, all of it after it runs at the destination.',
+  'RISK of hybrid and post-copy: until the last page is over, both hosts are needed. Should the source or the link be',
+  'lost for good before, what the app has done since the move is lost',
+].join(' ');
+
 export interface OrderOptions {
   readonly to: string;
   readonly strategy: StrategyOrder;
@@ -13,9 +24,7 @@ export interface OrderOptions {
 export function withOrderOptions(command: Command): Command {
   return command
     .requiredOption('--to <host>', 'where to move it')
-    .addOption(
-      new Option('--strategy <strategy>', 'how its memory gets there').choices(STRATEGY_ORDERS).default(AUTO),
-    )
+    .addOption(new Option('--strategy <strategy>', STRATEGY_HELP).choices(STRATEGY_ORDERS).default(AUTO))
     .addOption(
       new Option(
         '--max-freeze <time>',

@@ -48,6 +48,10 @@ function describe(event: MigrationEvent): { text: string; underWay: boolean } {
       return { text: `  undoing ${event.step} …`, underWay: true };
     case 'undo-finished':
       return done(`  ${event.step} undone`);
+    case 'pages-lost':
+      return done(
+        `  LOST: what the app did since ${event.since}, ${event.requests} requests; it goes on from before`,
+      );
     case 'ended':
       return done(summary(event));
   }
@@ -81,15 +85,17 @@ const OUTCOMES: Readonly<Record<Outcome, string>> = {
   [Outcome.succeeded]: 'succeeded',
   [Outcome.refused]: 'refused, nothing was touched',
   [Outcome.rolledBack]: 'rolled back, the app runs on where it was',
+  [Outcome.setBack]: 'set back, the app goes on where it was as it was at the freeze',
   [Outcome.failed]: 'failed, and so did the way back',
 };
 
 function summary({ outcome, figures, predicted }: EndedEvent): string {
-  const { frozenMs, holdMs, heldRequests, bytesSent, verifiedBytes, totalMs } = figures;
+  const { frozenMs, holdMs, heldRequests, bytesSent, verifiedBytes, totalMs, pageInMs } = figures;
   const parts = [`${OUTCOMES[outcome]}; total ${milliseconds(totalMs)}`];
   if (frozenMs !== undefined) parts.push(`frozen ${milliseconds(frozenMs)}`);
   if (holdMs !== undefined) parts.push(`held ${milliseconds(holdMs)}`);
   if (heldRequests !== undefined) parts.push(`${heldRequests} requests held`);
+  if (pageInMs !== undefined) parts.push(`memory fetched within ${milliseconds(pageInMs)}`);
   if (bytesSent !== undefined) parts.push(`${mebibytes(bytesSent)} sent`);
   if (verifiedBytes !== undefined) parts.push(`${mebibytes(verifiedBytes)} of memory verified`);
   if (outcome !== Outcome.succeeded || predicted === undefined) return parts.join(', ');

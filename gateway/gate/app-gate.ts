@@ -30,6 +30,7 @@ export class AppGate {
   #target: Target | undefined = undefined;
   #upstream: Upstream | undefined = undefined;
   #inFlight = 0;
+  #passed = 0;
   #upgraded = 0;
   #paced = 0;
   /** Let through and not yet on the wire: the next one waits for it, or two connections could swap their order. */
@@ -165,7 +166,7 @@ export class AppGate {
     }
     this.#drain = undefined;
     this.#state = GateState.held;
-    return { drainedRequests, drainMs: performance.now() - this.#closedAtMs };
+    return { drainedRequests, drainMs: performance.now() - this.#closedAtMs, passedRequests: this.#passed };
   }
 
   /**
@@ -186,6 +187,7 @@ export class AppGate {
     this.#drain = undefined;
     drain?.callOff();
     this.#target = target;
+    this.#passed = 0;
     // What a hold that is called off has in flight stays on the connections that `hold` was about to close.
     if (this.#inFlight > 0) void this.#upstream?.retire();
     return this.#open(this.#openUpstream(target.url));
@@ -208,6 +210,7 @@ export class AppGate {
   #send(visit: Visit, upstream: Upstream): void {
     visit.stage = Stage.atTarget;
     this.#inFlight += 1;
+    this.#passed += 1;
     visit.onSend(upstream, AnsweredBy.target);
   }
 

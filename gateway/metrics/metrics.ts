@@ -4,6 +4,7 @@ import type { Observer } from '../proxy/observer.ts';
 
 const REQUEST_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const HOLD_BUCKETS_S = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30];
+const PAGE_IN_BUCKETS_S = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 const FROZEN_BUCKETS_S = [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.75, 1, 2, 5, 10];
 
 const ERROR_BUCKETS = [0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2, 5];
@@ -36,6 +37,8 @@ export class Metrics implements Observer {
   readonly #frozen: Histogram;
   readonly #predictedFrozen: Histogram;
   readonly #predictionError: Histogram<'figure'>;
+  readonly #pageIn: Histogram;
+  readonly #fetched: Counter<'from'>;
 
   /** @param heldNow the requests held at this moment, by app; asked whenever the metrics are */
   constructor(heldNow: () => Iterable<readonly [app: string, requests: number]>) {
@@ -93,6 +96,18 @@ export class Metrics implements Observer {
       buckets: ERROR_BUCKETS,
       registers,
     });
+    this.#pageIn = new Histogram({
+      name: 'holdfast_page_in_seconds',
+      help: 'How long an app that had been moved still needed its source, until its last page was over',
+      buckets: PAGE_IN_BUCKETS_S,
+      registers,
+    });
+    this.#fetched = new Counter({
+      name: 'holdfast_pages_fetched_bytes_total',
+      help: 'Memory given to moved apps on demand, by where it came from',
+      labelNames: ['from'],
+      registers,
+    });
     new Gauge({
       name: 'holdfast_held_requests',
       help: 'Requests held at the gate now',
@@ -126,8 +141,11 @@ export class Metrics implements Observer {
   readonly migrationEvent = (event: MigrationEvent): void => {
     if (event.type !== 'ended') return;
     this.#migrations.inc({ app: event.app, outcome: event.outcome });
-    const { frozenMs } = event.figures;
+    const { frozenMs, pageInMs, fromStoreBytes = 0, fromSourceBytes = 0 } = event.figures;
     if (frozenMs !== undefined) this.#frozen.observe(frozenMs / 1000);
+    if (pageInMs !== undefined) this.#pageIn.observe(pageInMs / 1000);
+    this.#fetched.inc({ from: 'store' }, fromStoreBytes);
+    this.#fetched.inc({ from: 'source' }, fromSourceBytes);
     const { predicted } = event;
     if (event.outcome !== Outcome.succeeded || predicted === undefined) return;
     this.#predictedFrozen.observe(predicted.frozenMs / 1000);

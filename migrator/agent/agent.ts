@@ -18,6 +18,8 @@ export interface AgentOptions {
   readonly runDir: string;
   readonly stateDir: string;
   readonly tls: TlsMaterial;
+  /** See `HostContext`. */
+  readonly pagesStallMs: number;
   readonly engines: readonly Engine[];
   /** How many threads may read the memory of a container; see docs/agent.md. */
   readonly memory?: { readonly workers?: number };

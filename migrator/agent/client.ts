@@ -2,7 +2,7 @@ import type { Static, TSchema } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import { Pool } from 'undici';
 import type { Agent } from '../agents.ts';
-import type { Footprint } from '../engine/engine.ts';
+import type { DumpMemory, Footprint } from '../engine/engine.ts';
 import { type ErrorBody, fromErrorBody, HoldfastError } from '../errors.ts';
 import type { TlsMaterial } from '../pki/tls-files.ts';
 import {
@@ -14,6 +14,7 @@ import {
   FreezeReply,
   MeasureReply,
   Nothing,
+  PageInReply,
   PreCopyReply,
   RangeSumsReply,
   RestoreReply,
@@ -86,7 +87,7 @@ export class AgentClient implements Agent {
 
   async prepare(
     id: string,
-    options: { container: string; leaseMs: number },
+    options: { container: string; leaseMs: number; pagesFrom?: string },
     signal: AbortSignal,
   ): Promise<void> {
     await this.#step(id, 'prepare', options, Nothing, signal);
@@ -107,8 +108,8 @@ export class AgentClient implements Agent {
     return { frozenAt: sentAt + frozenAtMs };
   }
 
-  async dump(id: string, signal: AbortSignal): Promise<void> {
-    await this.#step(id, 'dump', {}, Nothing, signal);
+  async dump(id: string, memory: DumpMemory, signal: AbortSignal): Promise<void> {
+    await this.#step(id, 'dump', { memory }, Nothing, signal);
   }
 
   send(id: string, signal: AbortSignal): Promise<SendReply> {
@@ -145,6 +146,10 @@ export class AgentClient implements Agent {
 
   async commit(id: string, signal: AbortSignal): Promise<void> {
     await this.#step(id, 'commit', {}, Nothing, signal);
+  }
+
+  pageIn(id: string, signal: AbortSignal): Promise<PageInReply> {
+    return this.#step(id, 'page-in', {}, PageInReply, signal);
   }
 
   async discard(id: string, signal: AbortSignal): Promise<void> {

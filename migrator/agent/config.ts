@@ -33,6 +33,11 @@ export const AgentConfig = Type.Object(
       },
       { default: {}, additionalProperties: false },
     ),
+    /**
+     * An app whose memory is fetched on demand is given up, and goes on at its source, when its pages are out of reach for
+     * so long.
+     */
+    pagesStallMs: Type.Integer({ minimum: 1_000, maximum: 3_600_000, default: 30_000 }),
     containers: Type.Record(Type.String({ pattern: '^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$' }), ContainerConfig, {
       default: {},
       additionalProperties: false,

@@ -20,5 +20,7 @@ export const Deadlines = {
   healthMs: 30_000,
   /** Less than the gateway waits, so that it hears what the app answered last. */
   healthyMs: 8_000,
+  /** Of one call; who asks for it asks again. */
+  pageInMs: 120_000,
   undoMs: 60_000,
 } as const;

@@ -14,7 +14,8 @@ import {
   wrongPhase,
 } from './host.ts';
 import { Leases } from './lease.ts';
-import { type AdmitReply, MigrationRole, type RestoreReply, Upload } from './protocol.ts';
+import { Pagers } from './pagers.ts';
+import { type AdmitReply, MigrationRole, type PageInReply, type RestoreReply, Upload } from './protocol.ts';
 import { isOver, type MigrationRecord, Phase } from './records.ts';
 import { roomToKeep } from './room.ts';
 
@@ -41,6 +42,7 @@ interface Prepared {
 /** The side that takes a container in. Until it is committed, everything here can vanish without a loss. */
 export class DestinationSide {
   readonly #host: HostContext;
+  readonly #pagers: Pagers;
   readonly #leases = new Leases((id) => this.#expire(id));
   /** The migrations that were admitted. */
   readonly #admitted = new Map<string, Admitted>();
@@ -49,6 +51,7 @@ export class DestinationSide {
 
   constructor(host: HostContext) {
     this.#host = host;
+    this.#pagers = new Pagers(host);
   }
 
   async admit(id: string, container: string, footprint: Footprint): Promise<AdmitReply> {
@@ -65,7 +68,8 @@ export class DestinationSide {
     return { findings };
   }
 
-  async prepare(id: string, container: string, leaseMs: number): Promise<void> {
+  /** @param pagesFrom the source's agent, when memory is to be fetched from it on demand */
+  async prepare(id: string, container: string, leaseMs: number, pagesFrom?: string): Promise<void> {
     const engine = engineOf(this.#host, container);
     await this.#turn(id, container, Deadlines.prepareMs, async (signal) => {
       refuseIfBusy(this.#host, container, id);
@@ -84,7 +88,12 @@ export class DestinationSide {
       const role = MigrationRole.destination;
       await this.#host.records.save({ id, container, role, phase: Phase.prepared });
       try {
-        await engine.prepare(container, await this.#host.workspaces.make(id), signal);
+        await this.#pagers.stop(id, signal); // Of an attempt before this one.
+        const workspace = await this.#host.workspaces.make(id);
+        await Promise.all([
+          engine.prepare(container, workspace, signal),
+          pagesFrom === undefined ? undefined : this.#pagers.start(id, pagesFrom, signal),
+        ]);
       } finally {
         this.#prepared.set(id, { kept: new KeptPages({ limitBytes: keepBytes }), keepBytes, leaseMs });
         this.#leases.begin(id, leaseMs);
@@ -149,6 +158,7 @@ export class DestinationSide {
           onWhole: () => this.#host.records.note({ ...record, phase: Phase.received }),
           signal,
         });
+        this.#pagers.listen(id, container);
       } catch (error) {
         await this.#host.workspaces.emptyImages(workspace, PARENT_DIR);
         throw error;
@@ -164,9 +174,10 @@ export class DestinationSide {
       await this.#host.records.note({ ...record, phase: Phase.restoring });
       this.#prepared.delete(id); // The restore needs the memory.
       const engine = engineOf(this.#host, container);
+      const memory = await this.#pagers.memoryOf(id);
       const workspace = this.#host.workspaces.of(id);
-      if (frozen) await engine.restoreFrozen(container, workspace, signal);
-      else await engine.restore(container, workspace, signal);
+      if (frozen) await engine.restoreFrozen(container, workspace, memory, signal);
+      else await engine.restore(container, workspace, memory, signal);
       const runningAt = performance.now();
       await this.#host.records.note({ ...record, phase: frozen ? Phase.restoredFrozen : Phase.restored });
       return { sinceRunningMs: performance.now() - runningAt };
@@ -193,29 +204,41 @@ export class DestinationSide {
     });
   }
 
-  /** The instance here is for good. Repeating it is harmless. @throws HoldfastError `LEASE_EXPIRED` */
+  /** The instance here is for good. Repeating it is harmless. @throws HoldfastError `LEASE_EXPIRED`, `PAGES_LOST` */
   async commit(id: string): Promise<void> {
     const known = this.#host.records.get(id);
     if (!known) throw leaseExpired(id);
-    await this.#turn(id, known.container, Deadlines.undoMs, async () => {
+    await this.#turn(id, known.container, Deadlines.undoMs, async (signal) => {
       const record = this.#host.records.get(id) ?? known;
-      if (record.phase === Phase.committed) return;
+      if (record.phase === Phase.committed || record.phase === Phase.paging) return;
+      if (record.phase === Phase.lost) return void (await this.#pagers.pageIn(id));
       if (isOver(record) || this.#leases.isFenced(id)) throw leaseExpired(id);
       if (record.phase !== Phase.restored) throw wrongPhase(id, record.phase, 'commit');
+      const phase = await this.#pagers.phaseOfCommit(id, signal);
+      if (this.#leases.isFenced(id)) throw leaseExpired(id);
       // Between these two no timer can fire: from here on the lease does not run out.
       this.#leases.end(id);
       try {
-        await this.#host.records.save({ ...record, phase: Phase.committed });
+        await this.#host.records.save({ ...record, phase });
       } catch (error) {
         this.#leases.begin(id, RETRY_MS);
         throw error;
       }
       this.#admitted.delete(id);
+      if (phase === Phase.paging) {
+        this.#pagers.follow(id);
+        return;
+      }
       // A directory left over is not worth the gateway's second thoughts: the next start sweeps it away.
       await this.#host.workspaces.remove(id).catch((error: unknown) => {
         this.#host.log.warn({ migrationId: id, err: error }, 'the workspace could not be removed');
       });
     });
+  }
+
+  /** Settles when a committed instance needs its source no more. @throws HoldfastError `PAGES_LOST`, `DEADLINE` */
+  async pageIn(id: string): Promise<PageInReply> {
+    return this.#pagers.pageIn(id);
   }
 
   /** Undo everything of this migration here. @throws HoldfastError `MIGRATION_OVER` after a commit */
@@ -225,14 +248,15 @@ export class DestinationSide {
     // A prepare that comes late must find that its migration was called off.
     if (!known) return this.#host.records.save({ id, container: '', role, phase: Phase.discarded });
     if (known.role !== role) throw unknownMigration(id);
-    if (known.phase === Phase.committed) throw migrationOver(id, known.phase);
+    if (isForGood(known)) throw migrationOver(id, known.phase);
     if (isOver(known)) return;
     await this.#destroy(known, Phase.discarded);
   }
 
   /** Nothing that an earlier process of this agent left uncommitted may live on. */
   async recover(record: MigrationRecord): Promise<void> {
-    await this.#destroy(record, Phase.discarded);
+    if (isForGood(record)) await this.#pagers.adopt(record.id);
+    else await this.#destroy(record, Phase.discarded);
   }
 
   /** Destroy what is not committed: without this process nobody would watch its lease. */
@@ -240,9 +264,10 @@ export class DestinationSide {
     this.#closed = true;
     const left = this.#host.records
       .all()
-      .filter((record) => record.role === MigrationRole.destination && !isOver(record));
+      .filter((record) => record.role === MigrationRole.destination && !isOver(record) && !isForGood(record));
     const outcomes = await Promise.allSettled(left.map((record) => this.discard(record.id)));
     this.#leases.close();
+    this.#pagers.close();
     for (const outcome of outcomes) {
       if (outcome.status === 'rejected') {
         this.#host.log.error({ err: outcome.reason }, 'an uncommitted instance could not be destroyed');
@@ -271,9 +296,10 @@ export class DestinationSide {
     this.#host.turns.interrupt(container, id);
     await this.#turn(id, container, Deadlines.undoMs, async (signal) => {
       const record = this.#host.records.get(id) ?? known;
-      if (record.phase === Phase.committed) throw migrationOver(id, record.phase);
+      if (isForGood(record)) throw migrationOver(id, record.phase);
       if (isOver(record)) return;
       await engineOf(this.#host, container).remove(container, signal);
+      await this.#pagers.stop(id, signal);
       await this.#host.workspaces.remove(id);
       await this.#host.records.save({ ...record, phase });
       this.#admitted.delete(id);
@@ -302,6 +328,11 @@ export class DestinationSide {
   ): Promise<T> {
     return this.#host.turns.take({ container, migrationId, timeoutMs }, work);
   }
+}
+
+/** Committed, whether all of its memory is here or not. */
+function isForGood({ phase }: MigrationRecord): boolean {
+  return phase === Phase.committed || phase === Phase.paging;
 }
 
 function containerExists(container: string): HoldfastError {

@@ -14,6 +14,8 @@ export interface HostContext {
   readonly turns: Turns;
   readonly tls: TlsMaterial;
   readonly memory?: { readonly workers?: number };
+  /** For how long memory that is still at the source may be out of reach before whoever needs it is given up. */
+  readonly pagesStallMs: number;
   readonly log: Logger;
 }
 

@@ -8,6 +8,7 @@ import type { HostContext } from './host.ts';
 import {
   AdmitRequest,
   ConnectRequest,
+  DumpRequest,
   ExamineRequest,
   PrepareRequest,
   RestoreRequest,
@@ -48,7 +49,14 @@ export function sourceRoutes(app: FastifyInstance, source: SourceSide): void {
     source.freeze(params.id, performance.now()),
   );
   app.post<Params>('/v1/migrations/:id/send', { schema }, ({ params }) => source.send(params.id));
-  step(app, 'dump', (id) => source.dump(id));
+  app.post<Params & { Body: DumpRequest }>(
+    '/v1/migrations/:id/dump',
+    { schema: { ...schema, body: DumpRequest } },
+    async ({ params, body }) => {
+      await source.dump(params.id, body.memory);
+      return {};
+    },
+  );
   step(app, 'thaw', (id) => source.thaw(id));
   step(app, 'finish', (id) => source.finish(id));
 }
@@ -63,7 +71,7 @@ export function destinationRoutes(app: FastifyInstance, destination: Destination
     '/v1/migrations/:id/prepare',
     { schema: { ...schema, body: PrepareRequest } },
     async ({ params, body }) => {
-      await destination.prepare(params.id, body.container, body.leaseMs);
+      await destination.prepare(params.id, body.container, body.leaseMs, body.pagesFrom);
       return {};
     },
   );
@@ -75,6 +83,7 @@ export function destinationRoutes(app: FastifyInstance, destination: Destination
   app.post<Params>('/v1/migrations/:id/resume', { schema }, ({ params }) => destination.resume(params.id));
   step(app, 'health', (id) => destination.health(id));
   step(app, 'commit', (id) => destination.commit(id));
+  app.post<Params>('/v1/migrations/:id/page-in', { schema }, ({ params }) => destination.pageIn(params.id));
   step(app, 'discard', (id) => destination.discard(id));
 }
 
@@ -89,10 +98,13 @@ export function sumRoutes(app: FastifyInstance, host: HostContext): void {
 }
 
 /** The only calls one agent makes to another. */
-export function imagesRoutes(
+export function peerRoutes(
   app: FastifyInstance,
-  destination: DestinationSide,
-  log: Pick<Logger, 'warn'>,
+  {
+    source,
+    destination,
+    log,
+  }: { source: SourceSide; destination: DestinationSide; log: Pick<Logger, 'warn'> },
 ): void {
   app.addContentTypeParser('application/octet-stream', (_request, _payload, done) => done(null));
   app.get<Params>('/v1/migrations/:id/images', { schema }, async ({ params }) => {
@@ -115,6 +127,17 @@ export function imagesRoutes(
       }
     },
   );
+  app.post<Params>('/v1/migrations/:id/memory', { schema }, async (request, reply) => {
+    const { id } = request.params;
+    source.refuseUnlessFrozen(id);
+    reply.hijack();
+    try {
+      await source.memory(id, request.raw, reply.raw);
+    } catch (error) {
+      log.warn({ migrationId: id, error: toErrorBody(error) }, 'an answer for memory broke off');
+      if (!reply.raw.headersSent) reply.raw.destroy();
+    }
+  });
 }
 
 function step(app: FastifyInstance, name: string, make: (id: string) => Promise<void>): void {

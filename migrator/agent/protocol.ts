@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
+import { DumpMemory } from '../engine/engine.ts';
 
 /**
  * What the gateway says to an agent, and one agent to another: JSON over HTTPS with mutual TLS.
@@ -27,15 +28,18 @@ import { type Static, Type } from '@sinclair/typebox';
  * | `POST /v1/migrations/ID/sums/PID` | both | gateway: the same of one process, by ranges |
  * | `POST /v1/migrations/ID/health` | destination | gateway |
  * | `POST /v1/migrations/ID/commit` | destination | gateway: the instance is for good |
+ * | `POST /v1/migrations/ID/memory` | source | another agent's pager: memory of the frozen processes, see docs/lazy-pages.md |
+ * | `POST /v1/migrations/ID/page-in` | destination | gateway: wait until every page is over |
  * | `POST /v1/migrations/ID/discard` | destination | gateway: undo everything of this migration here |
  * | `POST /v1/migrations/ID/thaw` | source | gateway: undo everything of this migration here |
  * | `POST /v1/migrations/ID/finish` | source | gateway: the destination is for good, remove the container here |
  *
  * Errors are `{code, message, mend?, retryable}` with a 4xx or 5xx status. `discard`, `thaw`, `commit` and `finish`
- * may be repeated, also by a restarted gateway to a restarted agent. What is over stays over: after `discard`, or
+ * may be repeated, also by a restarted gateway to a restarted agent, and so may `page-in`. What is over stays over: after `discard`, or
  * after the lease ran out, `commit` fails with `LEASE_EXPIRED`; after `commit`, `discard` fails with
  * `MIGRATION_OVER`, as `finish` does after `thaw` and `thaw` after `finish`. `thaw` and `discard` end what is under
- * way for their migration. `prepare` wants an `admit` of the same migration before it: that bounds what may be sent.
+ * way for their migration. When the pages an instance still needs are lost, it is gone, and `commit` and `page-in` fail
+ * with `PAGES_LOST` from then on: only after that may the source of a committed instance be thawed. `prepare` wants an `admit` of the same migration before it: that bounds what may be sent.
  */
 export const Nothing = Type.Object({});
 
@@ -125,7 +129,11 @@ export const AdmitReply = Type.Object({ findings: Type.Array(Finding) });
 export const PrepareRequest = Type.Object({
   container: Type.String(),
   leaseMs: Type.Integer({ minimum: 1000 }),
+  /** The source's agent, when memory is to be fetched from it on demand once the app runs here. */
+  pagesFrom: Type.Optional(Type.String({ pattern: '^https://' })),
 });
+
+export const DumpRequest = Type.Object({ memory: Type.Enum(DumpMemory) });
 
 /** What a destination answers to `GET …/images`. */
 export const ImagesOffer = Type.Object({
@@ -169,6 +177,18 @@ export const RangeSumsReply = Type.Object({
 /** `sinceRunningMs`: how long before this reply was written the first process ran. */
 export const RestoreReply = Type.Object({ sinceRunningMs: Type.Number() });
 
+export const PageInReply = Type.Object({
+  /** From the first page asked for until all were over. */
+  pageInMs: Type.Number(),
+  /** Of pages given from what was sent ahead, and of those fetched from the source. */
+  fromStoreBytes: Type.Integer(),
+  fromSourceBytes: Type.Integer(),
+  /** How often a page had to be waited for. */
+  waits: Type.Integer(),
+  /** On the wire between the agents for it, both ways, TLS included. */
+  bytesSent: Type.Integer(),
+});
+
 export type ExamineRequest = Static<typeof ExamineRequest>;
 export type AdmitRequest = Static<typeof AdmitRequest>;
 export type PrepareRequest = Static<typeof PrepareRequest>;
@@ -179,6 +199,8 @@ export type FreezeReply = Static<typeof FreezeReply>;
 export type PreCopyReply = Static<typeof PreCopyReply>;
 export type SendReply = Static<typeof SendReply>;
 export type RestoreRequest = Static<typeof RestoreRequest>;
+export type DumpRequest = Static<typeof DumpRequest>;
+export type PageInReply = Static<typeof PageInReply>;
 export type RestoreReply = Static<typeof RestoreReply>;
 export type SumsReply = Static<typeof SumsReply>;
 export type RangeSumsReply = Static<typeof RangeSumsReply>;

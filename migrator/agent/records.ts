@@ -3,6 +3,7 @@ import path from 'node:path';
 import { type Static, Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import { HoldfastError } from '../errors.ts';
+import { ErrorReply, PageInReply } from './protocol.ts';
 
 /** How far a migration has come on this host. Each is written before what it names is done. */
 export const Phase = {
@@ -20,12 +21,19 @@ export const Phase = {
   /** Destination: an instance is there, frozen since before its first instruction. */
   restoredFrozen: 'restored-frozen',
   restored: 'restored',
+  /** Destination: the instance is for good, as long as the memory that is still at the source can be had. */
+  paging: 'paging',
   /** The ends. What is over stays over. */
   thawed: 'thawed',
   finished: 'finished',
   committed: 'committed',
   discarded: 'discarded',
   expired: 'expired',
+  /**
+   * Destination: the instance was for good, and is gone with the memory that was still at the source. Source: what was
+   * frozen is gone, by another's hand.
+   */
+  lost: 'lost',
 } as const;
 export type Phase = (typeof Phase)[keyof typeof Phase];
 
@@ -35,6 +43,7 @@ const ENDS: ReadonlySet<Phase> = new Set([
   Phase.committed,
   Phase.discarded,
   Phase.expired,
+  Phase.lost,
 ]);
 
 const MigrationRecord = Type.Object({
@@ -45,6 +54,10 @@ const MigrationRecord = Type.Object({
   phase: Type.Union(Object.values(Phase).map((phase) => Type.Literal(phase))),
   /** Wall clock, ISO 8601. */
   at: Type.String(),
+  /** What fetching its memory came to. */
+  pageIn: Type.Optional(PageInReply),
+  /** Why it is lost. */
+  error: Type.Optional(ErrorReply),
 });
 type Stored = Static<typeof MigrationRecord>;
 export interface MigrationRecord extends Omit<Stored, 'phase'> {

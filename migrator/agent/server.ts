@@ -7,7 +7,7 @@ import type { TlsMaterial } from '../pki/tls-files.ts';
 import { containerRoutes } from './container-routes.ts';
 import type { DestinationSide } from './destination.ts';
 import type { HostContext } from './host.ts';
-import { destinationRoutes, imagesRoutes, sourceRoutes, sumRoutes } from './migration-routes.ts';
+import { destinationRoutes, peerRoutes, sourceRoutes, sumRoutes } from './migration-routes.ts';
 import { probeRoutes } from './probe-routes.ts';
 import type { SourceSide } from './source.ts';
 
@@ -78,7 +78,7 @@ export async function createServer(
   });
   await app.register(async (scope) => {
     only(scope, [Role.gateway, Role.agent]);
-    imagesRoutes(scope, options.destination, log);
+    peerRoutes(scope, options);
   });
   await app.register(async (scope) => {
     only(scope, [Role.agent]);

@@ -1,5 +1,7 @@
-import { DumpMemory } from '../engine/engine.ts';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { DumpMemory } from '../engine/engine.ts';
 import { HoldfastError } from '../errors.ts';
+import { answerMemory } from '../memory/frozen-memory.ts';
 import { threadsFor } from '../memory/pace.ts';
 import { PageReaders } from '../memory/page-readers.ts';
 import { whyNotAhead } from '../memory/system-page.ts';
@@ -22,6 +24,8 @@ import {
 } from './protocol.ts';
 import { isOver, type MigrationRecord, Phase } from './records.ts';
 
+type SourceEnd = typeof Phase.thawed | typeof Phase.finished | typeof Phase.lost;
+
 interface Sending {
   readonly sent: Promise<SendReply>;
   readonly stop: AbortController;
@@ -34,6 +38,8 @@ export class SourceSide {
   readonly #peers = new Map<string, Peer>();
   /** Checkpoints on their way. */
   readonly #sendings = new Map<string, Sending>();
+  /** Whoever reads the memory of what is frozen is told when it will be no more. */
+  readonly #frozen = new Map<string, AbortController>();
 
   constructor(host: HostContext) {
     this.#host = host;
@@ -89,7 +95,7 @@ export class SourceSide {
   }
 
   /** Settles when the checkpoint is written; it is being sent by then, and `send` awaits the rest. */
-  async dump(id: string): Promise<void> {
+  async dump(id: string, memory: DumpMemory): Promise<void> {
     const { container } = this.#record(id, 'dump', Phase.frozen);
     await this.#turn(id, container, Deadlines.dumpMs, async (signal) => {
       const { phase } = this.#record(id, 'dump', Phase.frozen);
@@ -97,7 +103,7 @@ export class SourceSide {
       if (!peer) throw wrongPhase(id, `${phase} and not connected`, 'dump');
       await this.#stopSending(id); // Of a dump before this one: its files are about to be written anew.
       const workspace = this.#host.workspaces.of(id);
-      const dumped = engineOf(this.#host, container).dump(container, workspace, DumpMemory.inImages, signal);
+      const dumped = engineOf(this.#host, container).dump(container, workspace, memory, signal);
       const stop = new AbortController();
       const sent = peer.send(workspace.imagesDir, dumped, stop.signal);
       sent.catch(() => {}); // Told by `send`, which may come later or never.
@@ -122,6 +128,20 @@ export class SourceSide {
     });
   }
 
+  /** @throws HoldfastError when what is frozen here is not, or no more, this migration's */
+  refuseUnlessFrozen(id: string): void {
+    this.#record(id, 'memory', Phase.frozen);
+  }
+
+  /** Answer for the memory of what is frozen, for as long as it is asked for. The response is this method's. */
+  async memory(id: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { container } = this.#record(id, 'memory', Phase.frozen);
+    const processes = () => engineOf(this.#host, container).processes(container);
+    const frozen = this.#frozen.get(id) ?? new AbortController();
+    this.#frozen.set(id, frozen);
+    await answerMemory(request, response, { processes, signal: frozen.signal });
+  }
+
   /** Undo everything of this migration here. Settles at once where there is nothing to undo. */
   async thaw(id: string): Promise<void> {
     const known = this.#host.records.get(id);
@@ -135,7 +155,8 @@ export class SourceSide {
       if (isOver(record) || record.phase === Phase.finishing) throw migrationOver(id, record.phase);
       if (record.phase !== Phase.connected) {
         await this.#host.records.note({ ...record, phase: Phase.thawing });
-        await engineOf(this.#host, record.container).thaw(record.container, signal);
+        this.#stopReading(id);
+        await this.#wake(record, signal);
       }
       await this.#end(record, Phase.thawed);
     });
@@ -152,6 +173,7 @@ export class SourceSide {
         throw migrationOver(id, record.phase);
       }
       await this.#host.records.note({ ...record, phase: Phase.finishing });
+      this.#stopReading(id);
       await engineOf(this.#host, record.container).remove(record.container, signal);
       await this.#end(record, Phase.finished);
     });
@@ -163,13 +185,31 @@ export class SourceSide {
    */
   async recover(record: MigrationRecord): Promise<void> {
     if (record.phase === Phase.connected) await this.#end(record, Phase.thawed);
-    if (record.phase === Phase.thawing) await this.thaw(record.id);
+    if (record.phase === Phase.thawing)
+      await this.thaw(record.id).catch((error) => this.#onlyIfLost(record, error));
     if (record.phase === Phase.finishing) await this.finish(record.id);
   }
 
   close(): void {
     for (const peer of this.#peers.values()) peer.close();
     this.#peers.clear();
+    for (const id of [...this.#frozen.keys()]) this.#stopReading(id);
+  }
+
+  /** What was frozen and has been killed by somebody else is this migration's no more: the container may be started anew. */
+  async #wake(record: MigrationRecord, signal: AbortSignal): Promise<void> {
+    try {
+      await engineOf(this.#host, record.container).thaw(record.container, signal);
+    } catch (error) {
+      if (error instanceof HoldfastError && error.code === 'CONTAINER_NOT_RUNNING')
+        await this.#end(record, Phase.lost);
+      throw error;
+    }
+  }
+
+  #onlyIfLost({ id, container }: MigrationRecord, error: unknown): void {
+    if (this.#host.records.get(id)?.phase !== Phase.lost) throw error;
+    this.#host.log.error({ migrationId: id, container, err: error }, 'what was frozen here is gone');
   }
 
   /** A migration that never came to its freeze gives way to the next one. */
@@ -178,12 +218,21 @@ export class SourceSide {
     if (record?.phase === Phase.connected) await this.#end(record, Phase.thawed);
   }
 
-  async #end(record: MigrationRecord, phase: typeof Phase.thawed | typeof Phase.finished): Promise<void> {
+  async #end(record: MigrationRecord, phase: SourceEnd): Promise<void> {
     await this.#stopSending(record.id);
     this.#peers.get(record.id)?.close();
     this.#peers.delete(record.id);
     await this.#host.records.save({ ...record, phase });
     await this.#host.workspaces.remove(record.id);
+  }
+
+  #stopReading(id: string): void {
+    const reason = new HoldfastError(
+      'MIGRATION_OVER',
+      `what migration ${id} had frozen is not frozen any more`,
+    );
+    this.#frozen.get(id)?.abort(reason);
+    this.#frozen.delete(id);
   }
 
   /** Whoever waits for it is told; the images are not read any more when this settles. */

@@ -116,11 +116,13 @@ export interface Engine {
    * Destination: bring the container back to life from `workspace.imagesDir`. Settles when it runs. When it fails,
    * nothing of the container is left here, and it may be tried again.
    *
+   * @param memory what the dump did with it. What it left in place is asked of whoever listens as CRIU's lazy-pages daemon
+   *   in `workspace.workDir`, from the restore on and for as long as the container runs without all of it
    * @throws `RESTORE_FAILED`, `CONTAINER_EXISTS`
    */
-  restore(name: string, workspace: Workspace, signal: AbortSignal): Promise<void>;
+  restore(name: string, workspace: Workspace, memory: DumpMemory, signal: AbortSignal): Promise<void>;
   /** Destination: the same, but every process stays where the dump left it: none runs before `resume`. */
-  restoreFrozen(name: string, workspace: Workspace, signal: AbortSignal): Promise<void>;
+  restoreFrozen(name: string, workspace: Workspace, memory: DumpMemory, signal: AbortSignal): Promise<void>;
   /** Destination: let a container go on that was restored frozen. */
   resume(name: string, signal: AbortSignal): Promise<void>;
   /**
@@ -132,6 +134,8 @@ export interface Engine {
   sumMemory(name: string, workspace: Workspace, signal: AbortSignal): Promise<ProcessSum[]>;
   /** The same in more detail of one process, by its pid inside. Ranges that hold nothing are left out. */
   sumRanges(name: string, workspace: Workspace, pid: number, signal: AbortSignal): Promise<RangeSum[]>;
+  /** Where the container's processes are, or will be, in the host's cgroup tree. */
+  cgroupDir(name: string): Promise<string>;
   /** Settles when the container answers its health check. @throws `HEALTH_CHECK_FAILED` */
   healthy(name: string, signal: AbortSignal): Promise<void>;
 }

@@ -4,7 +4,12 @@ import { milliseconds } from './model.ts';
 import type { Prediction } from './prediction.ts';
 
 /** From the least to ask of the hosts to the most: where two take about as long, the earlier one is taken. */
-export const PREFERENCE: readonly Strategy[] = [Strategy.stopAndCopy, Strategy.preCopy];
+export const PREFERENCE: readonly Strategy[] = [
+  Strategy.stopAndCopy,
+  Strategy.preCopy,
+  Strategy.hybrid,
+  Strategy.postCopy,
+];
 
 /** What nobody notices: a hold longer than the shortest by no more than either of these. */
 const UNNOTICED_SHARE = 0.1;

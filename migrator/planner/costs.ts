@@ -34,6 +34,12 @@ const always: Costs = {
   release: { base: 5, slope: 0 },
   'bytes-sent': whole,
 };
+/** Where memory is left in place. */
+const whereItIs: Costs = {
+  dump: { base: 90, slope: 1.5 },
+  send: { base: 20, slope: 1 },
+  restore: { base: 90, slope: 1.8 },
+};
 /** The quantities of dump and restore are MiB, that of send is milliseconds on the link. */
 const ASSUMED: Readonly<Record<Strategy, Costs>> = {
   [Strategy.stopAndCopy]: {
@@ -50,6 +56,8 @@ const ASSUMED: Readonly<Record<Strategy, Costs>> = {
     restore: { base: 90, slope: 1.8 },
     'health-check': { base: 15, slope: 0 },
   },
+  [Strategy.hybrid]: { ...always, ...whereItIs, 'health-check': { base: 60, slope: 0 } },
+  [Strategy.postCopy]: { ...always, ...whereItIs, 'health-check': { base: 150, slope: 0 } },
 };
 
 /**

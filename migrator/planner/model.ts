@@ -39,6 +39,8 @@ interface Traits {
 const TRAITS: Readonly<Record<Strategy, Traits>> = {
   [Strategy.stopAndCopy]: { ahead: false, lazy: false },
   [Strategy.preCopy]: { ahead: true, lazy: false },
+  [Strategy.hybrid]: { ahead: true, lazy: true },
+  [Strategy.postCopy]: { ahead: false, lazy: true },
 };
 
 /** CRIU's images without the pages, and what the frames add. */

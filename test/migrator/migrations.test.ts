@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
-import type { MigrationEvent } from '../../migrator/events.ts';
+import { fetchesOnDemand, type MigrationEvent, Step, Strategy, sendsAhead } from '../../migrator/events.ts';
 import { Migrations } from '../../migrator/migrations.ts';
 import { Experiences } from '../../migrator/planner/experiences.ts';
 import { Planner } from '../../migrator/planner/planner.ts';
@@ -11,7 +11,13 @@ import { Fault, World } from './world.ts';
 const log = pino({ level: 'silent' });
 const hold = { drainTimeoutMs: 100, maxHoldMs: 400 };
 const apps = new Map([['shop', { container: 'shop', hold }]]);
-const CALLS = ['prepare', 'connect', 'preCopy', 'freeze', 'dump', 'send', 'restore', 'health', 'commit'];
+const LAZY = Object.values(Strategy).filter(fetchesOnDemand);
+
+/** The calls of a move that can go wrong, up to the commit. */
+function callsOf(strategy: Strategy): string[] {
+  const ahead = sendsAhead(strategy) ? ['preCopy'] : [];
+  return ['prepare', 'connect', ...ahead, 'freeze', 'dump', 'send', 'restore', 'health', 'commit'];
+}
 
 async function open(world: World, journalDir: string): Promise<Migrations> {
   const planner = new Planner(await Experiences.open(path.join(journalDir, 'experiences.json'), log));
@@ -19,8 +25,12 @@ async function open(world: World, journalDir: string): Promise<Migrations> {
   return Migrations.open({ gate: world, agents, apps, placements: world, planner, journalDir, log });
 }
 
-async function move(migrations: Migrations, options: { verify?: boolean } = {}): Promise<string> {
-  const { id } = await migrations.order({ app: 'shop', to: 'b', strategy: 'pre-copy', ...options });
+async function move(
+  migrations: Migrations,
+  strategy: Strategy = Strategy.preCopy,
+  options: { verify?: boolean } = {},
+): Promise<string> {
+  const { id } = await migrations.order({ app: 'shop', to: 'b', strategy, ...options });
   await migrations.settled();
   return id;
 }
@@ -31,16 +41,26 @@ function liveAndServedAt(t: Test, world: World, host: string): void {
   t.same(world.violations, [], 'at no instant did two run, or requests go where nothing ran');
 }
 
-t.test('a move that meets no fault ends at the destination and leaves nothing at the source', async (t) => {
-  const world = new World();
-  const migrations = await open(world, t.testdir());
-  const id = await move(migrations);
-  t.equal(migrations.get(id)?.state, 'succeeded');
-  liveAndServedAt(t, world, 'b');
-  t.equal(world.home, 'b');
-  t.equal(world.hosts.a?.state, 'absent');
-  t.match(migrations.get(id)?.figures, { frozenMs: Number, holdMs: 1, totalMs: Number, bytesSent: 1 });
-});
+for (const strategy of Object.values(Strategy)) {
+  t.test(
+    `${strategy} without a fault ends at the destination and leaves nothing at the source`,
+    async (t) => {
+      const world = new World();
+      const migrations = await open(world, t.testdir());
+      const id = await move(migrations, strategy);
+      t.equal(migrations.get(id)?.state, 'succeeded');
+      liveAndServedAt(t, world, 'b');
+      t.equal(world.home, 'b');
+      t.equal(world.hosts.a?.state, 'absent');
+      t.equal(world.hosts.b?.pages, 'all here');
+      const bytesSent = fetchesOnDemand(strategy) ? 2 : 1;
+      t.match(migrations.get(id)?.figures, { frozenMs: Number, holdMs: 1, totalMs: Number, bytesSent });
+      const steps = migrations.get(id)?.steps.map(({ step }) => step) ?? [];
+      t.equal(steps.includes(Step.preCopy), sendsAhead(strategy));
+      t.equal(steps.includes(Step.pageIn), fetchesOnDemand(strategy));
+    },
+  );
+}
 
 for (const call of ['examine', 'admit']) {
   t.test(`a move that ${call} speaks against is refused before anything is touched`, async (t) => {
@@ -53,54 +73,155 @@ for (const call of ['examine', 'admit']) {
   });
 }
 
-for (const call of CALLS) {
-  const host = ['connect', 'preCopy', 'freeze', 'dump', 'send'].includes(call) ? 'a' : 'b';
-  for (const fault of Object.values(Fault)) {
-    t.test(`${fault} at ${call}: one instance is left, and it serves`, async (t) => {
-      const world = new World();
-      world.faults.set(`${host}.${call}`, fault);
-      const migrations = await open(world, t.testdir());
-      const record = migrations.get(await move(migrations));
-      const carriedThrough = call === 'commit' && fault !== Fault.refuses;
-      t.equal(record?.state, carriedThrough ? 'succeeded' : 'rolled-back');
-      liveAndServedAt(t, world, carriedThrough ? 'b' : 'a');
-      t.equal(world.hosts[carriedThrough ? 'a' : 'b']?.state, 'absent', 'the other end has nothing left');
-    });
+for (const strategy of Object.values(Strategy)) {
+  for (const call of callsOf(strategy)) {
+    const host = ['connect', 'preCopy', 'freeze', 'dump', 'send'].includes(call) ? 'a' : 'b';
+    for (const fault of Object.values(Fault)) {
+      t.test(`${strategy}, ${fault} at ${call}: one instance is left, and it serves`, async (t) => {
+        const world = new World();
+        world.faults.set(`${host}.${call}`, fault);
+        const migrations = await open(world, t.testdir());
+        const record = migrations.get(await move(migrations, strategy));
+        const carriedThrough = call === 'commit' && fault !== Fault.refuses;
+        t.equal(record?.state, carriedThrough ? 'succeeded' : 'rolled-back');
+        liveAndServedAt(t, world, carriedThrough ? 'b' : 'a');
+        t.equal(world.hosts[carriedThrough ? 'a' : 'b']?.state, 'absent', 'the other end has nothing left');
+      });
+    }
   }
 }
 
-for (const call of ['a.sums', 'b.sums', 'b.restoreFrozen', 'b.resume']) {
-  for (const fault of Object.values(Fault)) {
-    t.test(`${fault} at ${call} of a move that is verified: the app runs on at its source`, async (t) => {
+for (const strategy of LAZY) {
+  for (const fault of [Fault.unreachableOnce, Fault.answerLost]) {
+    t.test(`${strategy}, ${fault} while pages come: they are waited for`, async (t) => {
       const world = new World();
-      world.faults.set(call, fault);
+      world.faults.set('b.pageIn', fault);
       const migrations = await open(world, t.testdir());
-      const record = migrations.get(await move(migrations, { verify: true }));
-      t.equal(record?.state, 'rolled-back');
-      liveAndServedAt(t, world, 'a');
-      t.equal(world.hosts.b?.state, 'absent', 'the other end has nothing left');
+      t.equal(migrations.get(await move(migrations, strategy))?.state, 'succeeded');
+      liveAndServedAt(t, world, 'b');
+      t.equal(world.hosts.a?.state, 'absent');
     });
   }
-}
 
-t.test('a move that is verified compares the memory before the app runs on', async (t) => {
-  const world = new World();
-  const migrations = await open(world, t.testdir());
-  const running: string[][] = [];
-  migrations.subscribe((event) => {
-    if (event.type === 'step-started' && event.step === 'verify') running.push(world.running());
+  t.test(
+    `${strategy}, a destination that knows nothing of its pages: the source stays as it is`,
+    async (t) => {
+      const world = new World();
+      world.faults.set('b.pageIn', Fault.refuses);
+      const migrations = await open(world, t.testdir());
+      const record = migrations.get(await move(migrations, strategy));
+      t.match(record, { state: 'failed', error: { code: 'REFUSED' } });
+      liveAndServedAt(t, world, 'b');
+      t.equal(world.hosts.a?.state, 'frozen', 'its pages may still be needed');
+    },
+  );
+
+  t.test(`${strategy}, pages lost before the commit: the app runs on as if nothing had been`, async (t) => {
+    const world = new World();
+    const migrations = await open(world, t.testdir());
+    at(migrations, 'step-started', Step.commit, () => world.losePages());
+    const record = migrations.get(await move(migrations, strategy));
+    t.match(record, { state: 'rolled-back', error: { code: 'PAGES_LOST' } });
+    liveAndServedAt(t, world, 'a');
+    t.equal(world.home, 'a');
   });
-  const record = migrations.get(await move(migrations, { verify: true }));
-  t.match(record, { state: 'succeeded', figures: { verifiedBytes: 1, frozenMs: Number } });
-  t.same(running, [[]], 'nothing ran while it was compared');
-  liveAndServedAt(t, world, 'b');
-});
+
+  t.test(
+    `${strategy}, pages lost after the release: the app goes on at the source, and what it lost is told`,
+    async (t) => {
+      const world = new World();
+      const migrations = await open(world, t.testdir());
+      at(migrations, 'step-started', Step.pageIn, () => world.losePages());
+      const id = await move(migrations, strategy);
+      t.match(migrations.get(id), { state: 'set-back', error: { code: 'PAGES_LOST' } });
+      liveAndServedAt(t, world, 'a');
+      t.equal(world.home, 'a');
+      const events: MigrationEvent[] = [];
+      for await (const event of migrations.events(id, AbortSignal.timeout(1000)) ?? []) events.push(event);
+      const lost = events.find(({ type }) => type === 'pages-lost');
+      t.match(lost, { requests: 7, error: { code: 'PAGES_LOST' } });
+      const released = events.find((event) => event.type === 'step-started' && event.step === Step.release);
+      const finished = events.find((event) => event.type === 'step-finished' && event.step === Step.commit);
+      const since = lost?.type === 'pages-lost' ? lost.since : '';
+      t.ok(since <= (released?.at ?? '') && since >= (finished?.at ?? ''), 'from the release on');
+    },
+  );
+
+  t.test(
+    `${strategy}, pages lost and the source away: it is said so, and the next gateway finds it`,
+    async (t) => {
+      const world = new World();
+      const journalDir = t.testdir();
+      const migrations = await open(world, journalDir);
+      at(migrations, 'step-started', Step.pageIn, () => {
+        world.losePages();
+        world.away.add('a');
+      });
+      const record = migrations.get(await move(migrations, strategy));
+      t.match(record, { state: 'failed', error: { code: 'PAGES_LOST' } });
+      t.same(world.running(), [], 'nothing runs');
+      t.same(world.gate, { open: true, to: 'a' }, 'and nobody is kept waiting for it');
+      await migrations.close();
+
+      world.away.delete('a');
+      world.gate = { open: false };
+      world.violations.length = 0;
+      const next = await open(world, journalDir);
+      await next.recover();
+      t.equal(next.list()[0]?.state, 'set-back');
+      liveAndServedAt(t, world, 'a');
+      await next.close();
+    },
+  );
+
+  t.test(`${strategy}, the source away after the last page: the app does not notice`, async (t) => {
+    const world = new World();
+    const migrations = await open(world, t.testdir());
+    at(migrations, 'step-finished', Step.pageIn, () => world.away.add('a'));
+    t.equal(migrations.get(await move(migrations, strategy))?.state, 'succeeded');
+    t.same(world.gate, { open: true, to: 'b' });
+    t.equal(world.hosts.b?.state, 'running');
+    await migrations.close();
+  });
+}
+
+for (const strategy of Object.values(Strategy)) {
+  for (const call of ['a.sums', 'b.sums', 'b.restoreFrozen', 'b.resume']) {
+    for (const fault of Object.values(Fault)) {
+      t.test(
+        `${strategy}, ${fault} at ${call} of a move that is verified: the app runs on at its source`,
+        async (t) => {
+          const world = new World();
+          world.faults.set(call, fault);
+          const migrations = await open(world, t.testdir());
+          const record = migrations.get(await move(migrations, strategy, { verify: true }));
+          t.equal(record?.state, 'rolled-back');
+          liveAndServedAt(t, world, 'a');
+          t.equal(world.hosts.b?.state, 'absent', 'the other end has nothing left');
+        },
+      );
+    }
+  }
+
+  t.test(`${strategy}, a move that is verified compares the memory before the app runs on`, async (t) => {
+    const world = new World();
+    const migrations = await open(world, t.testdir());
+    const running: string[][] = [];
+    migrations.subscribe((event) => {
+      if (event.type === 'step-started' && event.step === 'verify') running.push(world.running());
+    });
+    const record = migrations.get(await move(migrations, strategy, { verify: true }));
+    t.match(record, { state: 'succeeded', figures: { verifiedBytes: 1, frozenMs: Number } });
+    t.same(running, [[]], 'nothing ran while it was compared');
+    liveAndServedAt(t, world, 'b');
+  });
+}
 
 t.test('memory that differs is told by process and address, and the move is rolled back', async (t) => {
   const world = new World();
   world.memory.b = 'other';
   const migrations = await open(world, t.testdir());
-  const record = migrations.get(await move(migrations, { verify: true }));
+  const record = migrations.get(await move(migrations, Strategy.preCopy, { verify: true }));
   t.match(record, {
     state: 'rolled-back',
     error: {
@@ -205,28 +326,45 @@ t.test(
   },
 );
 
-t.test('a gateway killed at any point: the next one leaves one instance, which serves', async (t) => {
-  const crashes = [
-    ...(await everyCrash(t, new World())),
-    ...(await everyCrash(t, new World(), { verify: true })),
-  ];
-  t.ok(crashes.length > 80, 'every event of a whole move is a point to crash at');
-  for (const { id, name, world, lines } of crashes) {
-    const journalDir = t.testdir();
-    await writeFile(path.join(journalDir, `${id}.jsonl`), lines.join(''));
-    const migrations = await open(world, journalDir);
-    // What a gateway does at its start: the gate of an undecided app is closed until recovery has dealt with it.
-    if (migrations.undecidedApps().includes('shop')) world.gate = { open: false };
-    else if (world.gate.open === false) world.gate = { open: true, to: world.home };
-    await migrations.recover();
-    await migrations.settled();
-    const [host] = world.running();
-    t.same(world.running().length, 1, `${name}: exactly one instance runs`);
-    t.same(world.gate, { open: true, to: host }, `${name}: requests go to it`);
-    t.same(world.violations, [], `${name}: never two`);
-    await migrations.close();
-  }
-});
+for (const strategy of Object.values(Strategy)) {
+  t.test(
+    `${strategy}, a gateway killed at any point: the next one leaves one instance, which serves`,
+    async (t) => {
+      const crashes = [
+        ...(await everyCrash(t, new World(), strategy)),
+        ...(await everyCrash(t, new World(), strategy, { verify: true })),
+      ];
+      t.ok(crashes.length > 80, 'every event of a whole move is a point to crash at');
+      for (const crash of crashes) await goOnAfter(t, crash);
+    },
+  );
+}
+
+for (const strategy of LAZY) {
+  t.test(`${strategy}, a gateway killed at any point of the way back from lost pages`, async (t) => {
+    const crashes = await everyCrash(t, new World(), strategy, {
+      arrange: (migrations, world) => at(migrations, 'step-started', Step.pageIn, () => world.losePages()),
+    });
+    for (const crash of crashes) await goOnAfter(t, crash);
+  });
+}
+
+/** What a gateway does at its start: the gate of an undecided app is closed until recovery has dealt with it. */
+async function goOnAfter(t: Test, { id, name, world, lines }: Crash): Promise<void> {
+  const journalDir = t.testdir();
+  await writeFile(path.join(journalDir, `${id}.jsonl`), lines.join(''));
+  const migrations = await open(world, journalDir);
+  if (migrations.undecidedApps().includes('shop')) world.gate = { open: false };
+  else if (world.gate.open === false) world.gate = { open: true, to: world.home };
+  await migrations.recover();
+  await migrations.settled();
+  const [host] = world.running();
+  t.same(world.running().length, 1, `${name}: exactly one instance runs`);
+  t.same(world.gate, { open: true, to: host }, `${name}: requests go to it`);
+  t.equal(world.home, host, `${name}: and will after a restart`);
+  t.same(world.violations, [], `${name}: never two`);
+  await migrations.close();
+}
 
 t.test(
   'a torn last line of a journal is not believed, and what follows stands on a line of its own',
@@ -262,7 +400,13 @@ interface Crash {
 }
 
 /** The world and the journal at every event of a move: with the event written, and with it not yet written. */
-async function everyCrash(t: Test, world: World, options: { verify?: boolean } = {}): Promise<Crash[]> {
+async function everyCrash(
+  t: Test,
+  world: World,
+  strategy: Strategy = Strategy.preCopy,
+  options: { verify?: boolean; arrange?: (migrations: Migrations, world: World) => void } = {},
+): Promise<Crash[]> {
+  const { arrange = () => {}, ...ordered } = options;
   const crashes: Crash[] = [];
   const lines: string[] = [];
   const journalDir = path.join(t.testdir(), 'whole');
@@ -276,6 +420,14 @@ async function everyCrash(t: Test, world: World, options: { verify?: boolean } =
     lines.push(`${JSON.stringify(event)}\n`);
     crashes.push({ id, name: `after ${what}`, world: world.clone(), lines: [...lines] });
   });
-  await move(migrations, options);
+  arrange(migrations, world);
+  await move(migrations, strategy, ordered);
   return crashes;
+}
+
+/** Do something at an event of a step. */
+function at(migrations: Migrations, type: MigrationEvent['type'], step: Step, act: () => void): void {
+  migrations.subscribe((event) => {
+    if (event.type === type && 'step' in event && event.step === step) act();
+  });
 }

@@ -1,7 +1,7 @@
 import type { Agent } from '../../migrator/agents.ts';
-import type { ContainerState } from '../../migrator/engine/engine.ts';
+import { type ContainerState, DumpMemory } from '../../migrator/engine/engine.ts';
 import { HoldfastError } from '../../migrator/errors.ts';
-import type { Gate, Target } from '../../migrator/gate.ts';
+import type { Gate, HoldReport, Target } from '../../migrator/gate.ts';
 import type { Placements } from '../../migrator/placements.ts';
 
 type Call = Exclude<keyof Agent, 'host' | 'url'>;
@@ -34,7 +34,13 @@ const QUIET = {
 interface Instance {
   state: ContainerState;
   committed: boolean;
+  /** Its memory is to be fetched from the source once it runs. */
+  lazy: boolean;
+  /** How it stands with that. */
+  pages: 'all here' | 'at the source' | 'lost';
 }
+
+const whole = { lazy: false, pages: 'all here' } as const;
 
 /**
  * Two hosts and a gate as a migration sees them, reduced to what must never go wrong: which instances there are, and
@@ -43,8 +49,8 @@ interface Instance {
  */
 export class World implements Gate, Placements {
   readonly hosts: Record<string, Instance> = {
-    a: { state: 'running', committed: true },
-    b: { state: 'absent', committed: false },
+    a: { state: 'running', committed: true, ...whole },
+    b: { state: 'absent', committed: false, ...whole },
   };
   gate: { open: true; to: string } | { open: false } = { open: true, to: 'a' };
   home = 'a';
@@ -70,9 +76,11 @@ export class World implements Gate, Placements {
     return new Map(Object.keys(this.hosts).map((host) => [host, this.#agent(host)]));
   }
 
-  async hold(): Promise<{ drainedRequests: number; drainMs: number }> {
+  async hold(): Promise<HoldReport> {
+    if (!this.gate.open)
+      throw new HoldfastError('GATE_BUSY', 'the gate is held already', { retryable: true });
     this.gate = { open: false };
-    return { drainedRequests: 0, drainMs: 0 };
+    return { drainedRequests: 0, drainMs: 0, passedRequests: 7 };
   }
 
   async release(_app: string, target: Target): Promise<{ holdMs: number; heldRequests: number }> {
@@ -131,7 +139,10 @@ export class World implements Gate, Placements {
         await call('admit');
         return { findings: [] };
       },
-      prepare: () => call('prepare'),
+      prepare: (_id, { pagesFrom }) =>
+        call('prepare', () => {
+          mine.lazy = pagesFrom !== undefined;
+        }),
       connect: () => call('connect'),
       preCopy: async () => {
         await call('preCopy');
@@ -143,7 +154,11 @@ export class World implements Gate, Placements {
         });
         return { frozenAt: performance.now() };
       },
-      dump: () => call('dump'),
+      dump: (_id, memory) =>
+        call('dump', () => {
+          const lazy = memory === DumpMemory.leftInPlace;
+          if (lazy !== this.hosts.b?.lazy) this.violations.push('the ends do not agree on where memory is');
+        }),
       send: async () => {
         await call('send');
         return { bytesSent: 1, imageBytes: 1 };
@@ -152,6 +167,7 @@ export class World implements Gate, Placements {
         await call('restore', () => {
           mine.state = 'running';
           mine.committed = false;
+          mine.pages = mine.lazy ? 'at the source' : 'all here';
         });
         return { runningAt: performance.now() };
       },
@@ -159,6 +175,7 @@ export class World implements Gate, Placements {
         call('restoreFrozen', () => {
           mine.state = 'frozen';
           mine.committed = false;
+          mine.pages = mine.lazy ? 'at the source' : 'all here';
         }),
       resume: async () => {
         await call('resume', () => {
@@ -177,11 +194,20 @@ export class World implements Gate, Placements {
       health: () => call('health'),
       commit: () =>
         call('commit', () => {
+          if (mine.pages === 'lost') throw pagesLost();
           if (mine.state === 'absent') throw new HoldfastError('LEASE_EXPIRED', 'there is nothing to commit');
           mine.committed = true;
         }),
+      pageIn: async () => {
+        await call('pageIn', () => {
+          if (mine.pages === 'lost') throw pagesLost();
+          mine.pages = 'all here';
+        });
+        return { pageInMs: 1, fromStoreBytes: 1, fromSourceBytes: 1, waits: 1, bytesSent: 1 };
+      },
       discard: () =>
         call('discard', () => {
+          if (mine.pages === 'lost') return;
           if (mine.committed) throw new HoldfastError('ALREADY_COMMITTED', 'the instance is for good');
           mine.state = 'absent';
         }),
@@ -191,6 +217,7 @@ export class World implements Gate, Placements {
         }),
       finish: () =>
         call('finish', () => {
+          if (this.hosts.b?.pages === 'at the source') this.violations.push('pages went with the source');
           mine.state = 'absent';
           mine.committed = false;
         }),
@@ -205,6 +232,11 @@ export class World implements Gate, Placements {
     }, leaseMs);
   }
 
+  /** What a destination does that cannot get its pages. */
+  losePages(): void {
+    Object.assign(this.hosts.b ?? {}, { state: 'absent', pages: 'lost' });
+  }
+
   stop(): void {
     clearTimeout(this.#lease);
   }
@@ -216,4 +248,8 @@ export class World implements Gate, Placements {
       this.violations.push(`requests go to ${this.gate.to}, where nothing runs, after ${after}`);
     }
   }
+}
+
+function pagesLost(): HoldfastError {
+  return new HoldfastError('PAGES_LOST', 'memory that was still at the source cannot be had');
 }

@@ -5,6 +5,8 @@ import { HoldfastError } from '../../errors.ts';
 
 /** A container's cgroup, whichever version the host has. */
 export interface Cgroup {
+  /** Its processes, and those of child cgroups, are listed below it. */
+  readonly dir: string;
   /** Settles when every process is stopped. */
   freeze(signal: AbortSignal): Promise<void>;
   thaw(signal: AbortSignal): Promise<void>;
@@ -30,6 +32,7 @@ export function cgroupOf(dirs: CgroupDirs): Cgroup {
   const version = dirs.freezer === undefined ? versionTwo(root) : versionOne(root);
   return {
     ...version,
+    dir: root,
     pids: () => pidsUnder(root),
     kill: async (signal) => {
       await until(signal, `the processes of ${root} to end`, async () => {

@@ -136,6 +136,11 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
       return (await stateOf(name)).cgroup.pids();
     },
 
+    async cgroupDir(name) {
+      configOf(name);
+      return (await stateOf(name)).cgroup.dir;
+    },
+
     async freeze(name, signal) {
       const { cgroup } = await alive(name);
       try {
@@ -175,8 +180,8 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
 
     restore: restoreContainer,
 
-    async restoreFrozen(name, workspace, signal) {
-      await restoreContainer(name, workspace, signal, LEAVE_STOPPED);
+    async restoreFrozen(name, workspace, memory, signal) {
+      await restoreContainer(name, workspace, memory, signal, LEAVE_STOPPED);
       try {
         // Stopped they are, but whoever sends SIGCONT could change that.
         await (await alive(name)).cgroup.freeze(signal);
@@ -213,6 +218,7 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
   async function restoreContainer(
     name: string,
     workspace: Workspace,
+    memory: DumpMemory,
     signal: AbortSignal,
     criuOptions: readonly string[] = [],
   ): Promise<void> {
@@ -222,7 +228,8 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
     const logFile = join(workspace.workDir, RESTORE_LOG);
     const runaway = watchRunaway(logFile);
     try {
-      const args = ['restore', '--detach', ...CGROUPS_BY_RUNC, ...imageArgs(workspace), name];
+      const lazily = memory === DumpMemory.leftInPlace ? ['--lazy-pages'] : [];
+      const args = ['restore', '--detach', ...CGROUPS_BY_RUNC, ...imageArgs(workspace), ...lazily, name];
       const { code, said } = await runOnRecord(['--root', paths.runcRoot, ...args], {
         recordFile: paths.operationFile(name),
         logFile: join(workspace.workDir, 'runc-restore.log'),

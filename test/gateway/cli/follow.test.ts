@@ -67,7 +67,8 @@ t.test('a stream that is cut goes on without an event lost or told twice', async
   });
   t.equal(ended.outcome, 'succeeded');
   t.same(said(events), [...new Set(said(events))]);
-  t.equal(said(events).filter((line) => line.startsWith('step-finished')).length, Object.keys(Step).length);
+  const steps = Object.values(Step).filter((step) => step !== Step.pageIn); // This strategy has none.
+  t.equal(said(events).filter((line) => line.startsWith('step-finished')).length, steps.length);
 });
 
 t.test('a gateway that is away for a while is waited for', async (t) => {

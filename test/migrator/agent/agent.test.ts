@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import t from 'tap';
+import { DumpMemory } from '../../../migrator/engine/engine.ts';
 import { APP, migrateUpTo, soon, twoHosts } from './two-hosts.ts';
 
 t.test('a container moves with its memory, and nothing is left of the move', async (t) => {
@@ -16,7 +17,7 @@ t.test('a container moves with its memory, and nothing is left of the move', asy
   const before = performance.now();
   const { frozenAt } = await a.agent.freeze('m1', soon());
   t.ok(frozenAt >= before && frozenAt <= performance.now(), 'the freeze is told in the caller’s time');
-  await a.agent.dump('m1', soon());
+  await a.agent.dump('m1', DumpMemory.inImages, soon());
   const { bytesSent, imageBytes } = await a.agent.send('m1', soon());
   t.equal(imageBytes, memory.length + 'registers'.length);
   t.ok(bytesSent > 1 << 20, 'what is random travels whole');
@@ -38,7 +39,7 @@ t.test('memory is summed while nothing runs, and what was restored frozen is no 
   a.engine.memory.set(APP, randomBytes(1 << 20));
   await migrateUpTo('freeze', hosts);
   await t.rejects(b.agent.sums('m1', soon()), { code: 'MIGRATION_PHASE' });
-  await a.agent.dump('m1', soon());
+  await a.agent.dump('m1', DumpMemory.inImages, soon());
   await a.agent.send('m1', soon());
   await b.agent.restoreFrozen('m1', soon());
   t.same(await b.agent.sums('m1', soon()), await a.agent.sums('m1', soon()));
@@ -150,7 +151,7 @@ t.test('a thaw ends the dump that is under way', async (t) => {
       });
     });
   });
-  const dump = a.agent.dump('m1', soon());
+  const dump = a.agent.dump('m1', DumpMemory.inImages, soon());
   const interrupted = t.rejects(dump, { code: 'INTERRUPTED' });
   await dumping;
   await a.agent.thaw('m1', soon());

@@ -70,6 +70,10 @@ export class MemoryEngine implements Engine {
     return this.pids;
   }
 
+  async cgroupDir(name: string): Promise<string> {
+    return `/nowhere/${name}`;
+  }
+
   async freeze(name: string, signal: AbortSignal): Promise<void> {
     await this.#call('freeze', signal);
     this.states.set(name, 'frozen');
@@ -88,7 +92,7 @@ export class MemoryEngine implements Engine {
     await writeFile(path.join(workspace.imagesDir, 'empty.img'), '');
   }
 
-  async restore(name: string, workspace: Workspace, signal: AbortSignal): Promise<void> {
+  async restore(name: string, workspace: Workspace, _memory: DumpMemory, signal: AbortSignal): Promise<void> {
     await this.#call('restore', signal);
     const core = await readFile(path.join(workspace.imagesDir, 'sub', 'core.img'), 'utf8');
     await readFile(path.join(workspace.imagesDir, 'empty.img'));
@@ -98,8 +102,13 @@ export class MemoryEngine implements Engine {
     this.states.set(name, 'running');
   }
 
-  async restoreFrozen(name: string, workspace: Workspace, signal: AbortSignal): Promise<void> {
-    await this.restore(name, workspace, signal);
+  async restoreFrozen(
+    name: string,
+    workspace: Workspace,
+    memory: DumpMemory,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.restore(name, workspace, memory, signal);
     this.states.set(name, 'frozen');
   }
 

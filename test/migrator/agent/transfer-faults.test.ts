@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
+import { DumpMemory } from '../../../migrator/engine/engine.ts';
 import { Role } from '../../../migrator/pki/role.ts';
 import type { TlsMaterial } from '../../../migrator/pki/tls-files.ts';
 import { encodeFrame } from '../../../migrator/transfer/frame.ts';
@@ -49,7 +50,7 @@ t.test('a checkpoint that came damaged or cut is not restored, and may come agai
     /IMAGES_DAMAGED/,
   );
   await t.rejects(b.agent.restore('m1', soon()), { code: 'MIGRATION_PHASE' });
-  await a.agent.dump('m1', soon());
+  await a.agent.dump('m1', DumpMemory.inImages, soon());
   await a.agent.send('m1', soon());
   await b.agent.restore('m1', soon());
   t.equal(String(b.engine.memory.get(APP)), 'memory');

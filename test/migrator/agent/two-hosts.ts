@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import type { Test } from 'tap';
 import { type RunningAgent, startAgent } from '../../../migrator/agent/agent.ts';
 import { AgentClient } from '../../../migrator/agent/client.ts';
+import { DumpMemory } from '../../../migrator/engine/engine.ts';
 import { initAuthority, issueCertificate } from '../../../migrator/pki/directory.ts';
 import { Role } from '../../../migrator/pki/role.ts';
 import { readTlsFiles, type TlsMaterial } from '../../../migrator/pki/tls-files.ts';
@@ -58,6 +59,7 @@ export class TestHost {
       runDir: this.runDir,
       stateDir: this.#stateDir,
       tls: this.#tls,
+      pagesStallMs: 30_000,
       engines: [this.engine],
       log: pino({ enabled: false }),
     });
@@ -139,7 +141,7 @@ export async function migrateUpTo(
     ['prepare', () => b.agent.prepare(id, { container: APP, leaseMs }, soon())],
     ['connect', () => a.agent.connect(id, { container: APP, to: b.agent.url }, soon())],
     ['freeze', () => a.agent.freeze(id, soon())],
-    ['dump', () => a.agent.dump(id, soon())],
+    ['dump', () => a.agent.dump(id, DumpMemory.inImages, soon())],
     ['send', () => a.agent.send(id, soon())],
     ['restore', () => b.agent.restore(id, soon())],
     ['commit', () => b.agent.commit(id, soon())],

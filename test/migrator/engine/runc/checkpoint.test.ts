@@ -120,16 +120,20 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
       const damaged = await b.workspace(`damaged-${image}`);
       copyImages(a, b, source, damaged);
       truncateSync(join(b.host.rootDir, damaged.imagesDir, image), image === 'core-1.img' ? 40 : 4 << 20);
-      t.equal(await codeOf(b.call('restore', 'app', damaged)), 'RESTORE_FAILED', `${image} is too short`);
+      t.equal(
+        await codeOf(b.call('restore', 'app', damaged, DumpMemory.inImages)),
+        'RESTORE_FAILED',
+        `${image} is too short`,
+      );
       await assertNothingLeft(t, b, 'app');
     }
 
-    await b.call('restore', 'app', target);
+    await b.call('restore', 'app', target, DumpMemory.inImages);
     await b.call('healthy', 'app');
     const { pid, count, blocks } = await b.ask('/count');
     t.same({ pid, count, blocks }, { pid: 1, count: 7, blocks: HEAP_MIB });
     t.equal((await b.call('status', 'app')).state, 'running');
-    t.equal(await codeOf(b.call('restore', 'app', target)), 'CONTAINER_EXISTS');
+    t.equal(await codeOf(b.call('restore', 'app', target, DumpMemory.inImages)), 'CONTAINER_EXISTS');
     await a.call('remove', 'app');
     await assertNothingLeft(t, a, 'app');
   });
@@ -141,7 +145,7 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     await b.call('freeze', 'app');
     await b.call('dump', 'app', source, DumpMemory.inImages);
     copyImages(b, a, source, target);
-    await a.call('restore', 'app', target);
+    await a.call('restore', 'app', target, DumpMemory.inImages);
     await b.call('remove', 'app');
     await a.call('healthy', 'app');
     t.equal((await a.ask('/count')).count, 8);
@@ -156,7 +160,7 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     await a.call('thaw', 'app');
     copyImages(a, b, source, target);
     for (const timeoutMs of [10, 30, 50, 70]) {
-      const code = await codeOf(b.callWithin(timeoutMs, 'restore', 'app', target));
+      const code = await codeOf(b.callWithin(timeoutMs, 'restore', 'app', target, DumpMemory.inImages));
       if (code === 'NO_ERROR') await b.call('remove', 'app');
       else t.equal(code, 'DEADLINE');
       await assertNothingLeft(t, b, 'app');
@@ -181,7 +185,7 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     t.match(states, /01[\s\S]*08/, 'established, waiting to close, and not accepted yet');
     await a.call('dump', 'app', source, DumpMemory.inImages);
     copyImages(a, b, source, target);
-    await b.call('restore', 'app', target);
+    await b.call('restore', 'app', target, DumpMemory.inImages);
     await b.call('healthy', 'app');
     const { count, blocks } = await b.ask('/count');
     t.equal(blocks, HEAP_MIB);
@@ -213,7 +217,7 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     await a.call('freeze', 'family');
     await a.call('dump', 'family', source, DumpMemory.inImages);
     copyImages(a, b, source, target);
-    await b.call('restore', 'family', target);
+    await b.call('restore', 'family', target, DumpMemory.inImages);
     await b.call('healthy', 'family');
     t.equal(await bounds(b), before);
     await a.call('remove', 'family');
@@ -241,13 +245,13 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
   await t.test('the next agent removes what its predecessor was restoring', async (t) => {
     // The images of an earlier test: the app they hold runs nowhere any more.
     const target = await b.workspace('connected');
-    const restored = codeOf(b.call('restore', 'app', target));
+    const restored = codeOf(b.call('restore', 'app', target, DumpMemory.inImages));
     await b.sh('while ! pgrep -x criu >/dev/null; do :; done; sleep 0.02');
     const successor = await b.succeed();
     t.equal(await restored, 'AGENT_GONE');
     await successor.call('remove', 'app');
     await assertNothingLeft(t, successor, 'app');
-    await successor.call('restore', 'app', target);
+    await successor.call('restore', 'app', target, DumpMemory.inImages);
     await successor.call('healthy', 'app');
     await successor.call('remove', 'app');
     await assertNothingLeft(t, successor, 'app');

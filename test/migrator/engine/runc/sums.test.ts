@@ -45,7 +45,7 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     t.equal(dumped.length, 2, 'the app and its child');
     t.ok((dumped[0]?.sizeBytes ?? 0) > HEAP_MIB << 20);
 
-    await b.call('restoreFrozen', 'app', target);
+    await b.call('restoreFrozen', 'app', target, DumpMemory.inImages);
     t.equal((await b.call('status', 'app')).state, 'frozen');
     const restored = await b.call('sumMemory', 'app', target);
     t.same(sumsAlone(restored), sumsAlone(dumped));
@@ -72,7 +72,7 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
       if (size > HEAP_MIB << 20) await file.write('damaged', size / 2 - ((size / 2) % PAGE_BYTES));
       await file.close();
     }
-    await b.call('restoreFrozen', 'app', target);
+    await b.call('restoreFrozen', 'app', target, DumpMemory.inImages);
     const dumped = await a.call('sumMemory', 'app', source);
     const restored = await b.call('sumMemory', 'app', target);
     const differing = dumped.filter(({ pid, sum }) => restored.find((one) => one.pid === pid)?.sum !== sum);

@@ -1,0 +1,42 @@
+import type { PageInReply } from './agent/protocol.ts';
+import type { MigrationContext } from './context.ts';
+import { Deadlines, FOR_AS_LONG_AS_IT_TAKES, insist } from './deadlines.ts';
+import { HoldfastError } from './errors.ts';
+import { type Figures, Step } from './events.ts';
+import type { Steps } from './steps.ts';
+
+/**
+ * Wait until every page is at the destination. Until then the app lives of both hosts, and only the destination can say
+ * how it stands with its instance: silence is waited out.
+ *
+ * @throws HoldfastError `PAGES_LOST` when its agent has said that the instance is gone; the reason of the signal
+ */
+export function pageIn(context: MigrationContext, steps: Steps): Promise<PageInReply> {
+  const { order, destination, signal } = context;
+  return steps.make(
+    Step.pageIn,
+    FOR_AS_LONG_AS_IT_TAKES,
+    () =>
+      insist((within) => destination.pageIn(order.id, within), {
+        attemptMs: Deadlines.pageInMs,
+        withinMs: FOR_AS_LONG_AS_IT_TAKES,
+        signal,
+      }),
+    (reply) => ({ ...reply }),
+  );
+}
+
+/** What it adds to what the migration cost. */
+export function withPageIn(figures: Omit<Figures, 'totalMs'>, reply: PageInReply): Omit<Figures, 'totalMs'> {
+  const { pageInMs, fromStoreBytes, fromSourceBytes, waits, bytesSent } = reply;
+  return {
+    ...figures,
+    ...{ pageInMs, fromStoreBytes, fromSourceBytes, pageWaits: waits },
+    // Unknown after a restart of the gateway: a part of it would be too good.
+    ...(figures.bytesSent === undefined ? {} : { bytesSent: figures.bytesSent + bytesSent }),
+  };
+}
+
+export function isPagesLost(error: unknown): error is HoldfastError {
+  return error instanceof HoldfastError && error.code === 'PAGES_LOST';
+}
