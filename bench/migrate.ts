@@ -23,6 +23,10 @@ await runProgram(async (signal) => {
   try {
     const leftOut = await bench.run();
     return await tell(bench, leftOut, options, say);
+  } catch (error) {
+    // Hours of measurements are not thrown away by a Ctrl-C.
+    if (signal.aborted && bench.measurements.length > 0) await tell(bench, 0, options, say);
+    throw error;
   } finally {
     await bench.close();
   }

@@ -1,9 +1,8 @@
-import { Strategy } from '../../migrator/events.ts';
+import { AUTO, Strategy } from '../../migrator/events.ts';
 import type { Hand } from '../plain/hand.ts';
 import { podmanByHand } from '../plain/podman.ts';
 import { runcByHand } from '../plain/runc.ts';
 
-export const AUTO = 'auto';
 export const PLAIN = 'runc';
 export const PODMAN_PRE = 'podman-pre';
 

@@ -4,7 +4,7 @@ import { nowMs } from '../../test/workload/exchange.ts';
 import type { Window } from '../../test/workload/report.ts';
 import { agentCpuMs } from './agent-cpu.ts';
 import { appName, type Cell } from './cell.ts';
-import type { Measured } from './measurement.ts';
+import type { Measured, Predicted } from './measurement.ts';
 import { Prober } from './prober.ts';
 import { hostName, type Stage } from './stage.ts';
 
@@ -27,9 +27,9 @@ export async function measureHoldfast(
     await prober.settle();
     const bytesBefore = await meter.bytes();
     const fromMs = nowMs();
-    const { started, ended, rounds } = await follow(stage, { app, to: 'b', strategy }, signal);
+    const { taken, ended, rounds } = await follow(stage, { app, to: 'b', strategy }, signal);
     const settledMs = nowMs() - fromMs;
-    const { outcome, error, figures } = ended;
+    const { outcome, error, figures, predicted } = ended;
     if (outcome !== Outcome.succeeded) throw new Error(`${outcome}: ${error?.message}`);
     await prober.flowing();
     const toMs = nowMs();
@@ -41,13 +41,13 @@ export async function measureHoldfast(
     await system.admin.call('POST', `/v1/apps/${app}/stop`, {}, STOP_TIMEOUT_MS);
     return {
       ...seen.move,
-      strategy: started,
+      strategy: taken,
       frozenMs: figures.frozenMs ?? null,
       holdMs: figures.holdMs ?? null,
       totalMs: figures.totalMs,
       settledMs,
       bytesSent,
-      predicted: null,
+      predicted: predicted === undefined ? null : costOf(predicted),
       ahead:
         rounds === undefined || seen.p99RoundsMs === null
           ? null
@@ -83,8 +83,12 @@ export async function warmUp(
   await admin.call('POST', `/v1/apps/${app}/stop`, {}, STOP_TIMEOUT_MS);
 }
 
+function costOf({ frozenMs, holdMs, totalMs, bytesSent }: Predicted): Predicted {
+  return { frozenMs, holdMs, totalMs, bytesSent };
+}
+
 interface Followed {
-  readonly started: string;
+  readonly taken: string;
   readonly ended: EndedEvent;
   readonly rounds: { readonly window: Window; readonly cpuMs: number } | undefined;
 }
@@ -98,11 +102,11 @@ async function follow(
   const signal = AbortSignal.any([asked, AbortSignal.timeout(MOVE_TIMEOUT_MS)]);
   const agent = stage.system.agent('a');
   const { id } = (await admin.call('POST', '/v1/migrations', order)) as { id: string };
-  let started = order.strategy;
+  let taken = order.strategy;
   let began: { atMs: number; cpuMs: number } | undefined;
   let rounds: Followed['rounds'];
   for await (const event of admin.events(id, signal)) {
-    if (event.type === 'started') started = event.strategy;
+    if (event.type === 'planned') taken = event.strategy;
     if (isOfRounds(event, 'step-started')) began = { atMs: nowMs(), cpuMs: agentCpuMs(agent.pid) };
     if (isOfRounds(event, 'step-finished') && began !== undefined) {
       rounds = {
@@ -110,7 +114,7 @@ async function follow(
         cpuMs: agentCpuMs(agent.pid) - began.cpuMs,
       };
     }
-    if (event.type === 'ended') return { started, ended: event, rounds };
+    if (event.type === 'ended') return { taken, ended: event, rounds };
   }
   throw new Error(`the events of migration ${id} broke off before its end`);
 }

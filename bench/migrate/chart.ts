@@ -1,5 +1,6 @@
+import { AUTO } from '../../migrator/events.ts';
 import { figure } from '../table.ts';
-import { AUTO, approaches, strategyKeys } from './approach.ts';
+import { approaches, strategyKeys } from './approach.ts';
 import { cellName, sameCell } from './cell.ts';
 import { cellsOf, type Group, spreadIn } from './groups.ts';
 

@@ -1,5 +1,6 @@
+import { AUTO } from '../../migrator/events.ts';
 import { parseLink } from '../../test/lab/link.ts';
-import { AUTO, approaches, PLAIN } from './approach.ts';
+import { approaches, PLAIN } from './approach.ts';
 import { type Cell, MemoryKind, type Task } from './cell.ts';
 
 const cell = (memoryMib: number, link: string, kind: MemoryKind = MemoryKind.sessions): Cell => ({

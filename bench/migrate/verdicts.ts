@@ -1,6 +1,7 @@
+import { AUTO } from '../../migrator/events.ts';
 import { parseLink } from '../../test/lab/link.ts';
 import { median } from '../statistics.ts';
-import { AUTO, PLAIN, strategyKeys } from './approach.ts';
+import { PLAIN, strategyKeys } from './approach.ts';
 import { type Cell, MemoryKind, sameCell } from './cell.ts';
 import { cellsOf, type Group, spreadIn } from './groups.ts';
 import type { Measurement } from './measurement.ts';
