@@ -1,5 +1,5 @@
 /** `npm run bench:migrate`: moves of every kind, in cells of memory, dirty rate and link; see docs/migrate-bench.md. */
-import { writeFile } from 'node:fs/promises';
+import { writeFileSync } from 'node:fs';
 import { formatLink } from '../test/lab/link.ts';
 import { runProgram } from './interrupt.ts';
 import { machineFacts } from './machine-facts.ts';
@@ -20,19 +20,22 @@ await runProgram(async (signal) => {
   const output = options.json ? process.stderr : process.stdout;
   const say: Say = (line = '') => output.write(`${line}\n`);
   const bench = new Bench(options, signal, say);
+  // Hours of measurements are not thrown away by a Ctrl-C. At once: a lab that is up ends the process when it is gone.
+  const tellAtOnce = () => {
+    if (bench.measurements.length > 0) tell(bench, 0, options, say);
+  };
+  signal.addEventListener('abort', tellAtOnce, { once: true });
   try {
     const leftOut = await bench.run();
-    return await tell(bench, leftOut, options, say);
-  } catch (error) {
-    // Hours of measurements are not thrown away by a Ctrl-C.
-    if (signal.aborted && bench.measurements.length > 0) await tell(bench, 0, options, say);
-    throw error;
+    tell(bench, leftOut, options, say);
+    return bench.failures.length === 0 ? 0 : 1;
   } finally {
+    signal.removeEventListener('abort', tellAtOnce);
     await bench.close();
   }
 });
 
-async function tell(run: Bench, leftOut: number, options: BenchOptions, say: Say): Promise<number> {
+function tell(run: Bench, leftOut: number, options: BenchOptions, say: Say): void {
   const groups = groupsOf(run.measurements);
   const verdicts = verdictsOn(groups);
   const machine = machineFacts();
@@ -45,7 +48,7 @@ async function tell(run: Bench, leftOut: number, options: BenchOptions, say: Say
   if (leftOut > 0) say(`\nThe budget had no room for ${leftOut} of the measurements asked for.`);
   say(`\nMeasured on ${measuredOn}.`);
   if (options.svg !== undefined) {
-    await writeFile(options.svg, blackoutChart(groups, measuredOn));
+    writeFileSync(options.svg, blackoutChart(groups, measuredOn));
     say(`Drawn in ${options.svg}.`);
   }
   if (options.json) {
@@ -61,5 +64,4 @@ async function tell(run: Bench, leftOut: number, options: BenchOptions, say: Say
     };
     process.stdout.write(`${JSON.stringify(report)}\n`);
   }
-  return run.failures.length === 0 ? 0 : 1;
 }

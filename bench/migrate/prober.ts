@@ -18,10 +18,13 @@ export class Prober {
   readonly #load: RemoteLoad;
   readonly #signal: AbortSignal;
   #before: Window = { fromMs: 0, toMs: 0 };
+  readonly #abort = () => void this.#load.stop();
 
   private constructor(load: RemoteLoad, signal: AbortSignal) {
     this.#load = load;
     this.#signal = signal;
+    // Whatever it is waiting for then comes to an end.
+    signal.addEventListener('abort', this.#abort, { once: true });
   }
 
   static async start(at: { url: string; host?: string }, signal: AbortSignal): Promise<Prober> {
@@ -68,6 +71,7 @@ export class Prober {
 
   /** May be called twice. */
   async stop(): Promise<void> {
+    this.#signal.removeEventListener('abort', this.#abort);
     await this.#load.stop();
   }
 }

@@ -32,7 +32,7 @@ t.test(
       t.ok(one.blackoutMs > 0);
     }
     t.ok((own?.frozenMs ?? 0) > 0);
-  t.ok((own?.predicted?.frozenMs ?? 0) > 0, 'and it was foretold');
+    t.ok((own?.predicted?.frozenMs ?? 0) > 0, 'and it was foretold');
     t.match(Object.keys(bench.versions).sort(), ['criu', 'node', 'runc']);
     t.equal(said.filter((line) => line.startsWith('1/1  8 MiB')).length, 2);
   },
