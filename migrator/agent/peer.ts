@@ -1,9 +1,10 @@
 import { Value } from '@sinclair/typebox/value';
 import { type ErrorBody, fromErrorBody, HoldfastError } from '../errors.ts';
 import { changedPages } from '../memory/changed-pages.ts';
-import type { Layouts } from '../memory/layout.ts';
+import { frozenCheckpoint } from '../memory/frozen-checkpoint.ts';
 import { PageIndex } from '../memory/page-index.ts';
 import type { PageReaders } from '../memory/page-readers.ts';
+import type { PageTable } from '../memory/page-table.ts';
 import { parentPieces } from '../memory/parent.ts';
 import { newPages, type Rounds, type Sources } from '../memory/rounds.ts';
 import type { TlsMaterial } from '../pki/tls-files.ts';
@@ -18,6 +19,12 @@ import { ErrorReply, ImagesOffer, type PreCopyReply, type SendReply, Upload } fr
 /** With nothing acknowledged for this long, the link counts as cut. */
 const STALL_MS = 3_000;
 
+export interface Checkpoint {
+  readonly dir: string;
+  readonly written: Promise<void>;
+  readonly left: (() => Promise<readonly number[]>) | undefined;
+}
+
 /** The destination's agent, as the source's sees it: a link that stands ready before the freeze. */
 export class Peer {
   readonly #link: Link;
@@ -26,7 +33,7 @@ export class Peer {
   readonly #keepBytes: number;
   readonly #readers: PageReaders;
   /** What was sent ahead. */
-  #ahead: { readonly index: PageIndex; readonly layouts: Layouts } | undefined;
+  #ahead: { readonly index: PageIndex; readonly tables: ReadonlyMap<number, PageTable> } | undefined;
 
   private constructor(link: Link, path: string, offer: ImagesOffer, readers: PageReaders) {
     this.#link = link;
@@ -84,24 +91,38 @@ export class Peer {
       const sources = { processes, readers: this.#readers };
       return memoryAhead(sources, index, buffers, { limitBytes: this.#keepBytes, rounds, signal: stop });
     });
-    this.#ahead = { index, layouts: rounds.tables }; // Now, for the other end has all of it.
+    this.#ahead = { index, tables: rounds.tables }; // Now, for the other end has all of it.
     return { rounds: rounds.count, pageBytes: rounds.newBytes, bytesSent: this.#link.bytesSent };
+  }
+
+  /** Have everything ready for the freeze: threads take a while to start. */
+  makeReady(): void {
+    this.#readers.start();
   }
 
   /**
    * Send a checkpoint as it is written, but for the pages that were sent ahead.
    *
-   * @param written settles when all of it is there
-   * @throws HoldfastError see `upload`, `readImages`
+   * @param checkpoint.written settles when all of it is there
+   * @param checkpoint.left the frozen processes whose memory is not in the images and is to be put into them
+   * @throws HoldfastError see `upload`, `readImages`, `frozenCheckpoint`
    */
-  async send(dir: string, written: Promise<void>, signal: AbortSignal): Promise<SendReply> {
-    const ahead = this.#ahead;
-    const aheadPages = ahead?.index.size ?? 0;
+  async send(checkpoint: Checkpoint, signal: AbortSignal): Promise<SendReply> {
+    const { dir, written, left } = checkpoint;
+    const { index, tables } = this.#ahead ?? {
+      index: new PageIndex({ byContent: false }), // A page is taken for another only where that was asked for.
+      tables: new Map(),
+    };
+    const aheadPages = index.size;
     const { imageBytes } = await this.#upload(Upload.images, signal, (buffers, stop) => {
+      index.forgetFrom(aheadPages); // What a first attempt sent did not arrive.
+      const known = { dir, index, buffers };
+      if (left) {
+        const readers = this.#readers;
+        return frozenCheckpoint({ ...known, written, processes: left, readers, tables, signal: stop });
+      }
       const images = readImages(dir, buffers, { written, signal: stop });
-      if (!ahead) return images;
-      ahead.index.forgetFrom(aheadPages); // What a first attempt sent did not arrive.
-      return changedPages(images, { ...ahead, dir, buffers });
+      return this.#ahead ? changedPages(images, { ...known, layouts: tables }) : images;
     });
     return { bytesSent: this.#link.bytesSent, imageBytes };
   }

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { DumpMemory } from '../engine/engine.ts';
+import { DumpMemory } from '../engine/engine.ts';
 import { HoldfastError } from '../errors.ts';
 import { answerMemory } from '../memory/frozen-memory.ts';
 import { threadsFor } from '../memory/pace.ts';
 import { PageReaders } from '../memory/page-readers.ts';
-import { whyNotAhead } from '../memory/system-page.ts';
+import { whyNotRead } from '../memory/system-page.ts';
 import { Deadlines } from './deadlines.ts';
 import {
   engineOf,
@@ -60,6 +60,7 @@ export class SourceSide {
       await this.#dropConnected(container);
       const readers = new PageReaders({ most: threadsFor(this.#host.memory?.workers) });
       const peer = await Peer.connect({ url, migrationId: id, tls: this.#host.tls, readers, signal });
+      peer.makeReady();
       this.#peers.set(id, peer);
       await this.#host.workspaces.make(id);
       await this.#host.records.save({ id, container, role: MigrationRole.source, phase: Phase.connected });
@@ -73,7 +74,7 @@ export class SourceSide {
       const { phase } = this.#record(id, 'pre-copy', Phase.connected);
       const peer = this.#peers.get(id);
       if (!peer) throw wrongPhase(id, `${phase} and not connected`, 'pre-copy');
-      const whyNot = whyNotAhead();
+      const whyNot = whyNotRead();
       if (whyNot !== undefined) {
         this.#host.log.warn({ migrationId: id, container }, whyNot);
         return { rounds: 0, pageBytes: 0, bytesSent: 0 };
@@ -103,9 +104,13 @@ export class SourceSide {
       if (!peer) throw wrongPhase(id, `${phase} and not connected`, 'dump');
       await this.#stopSending(id); // Of a dump before this one: its files are about to be written anew.
       const workspace = this.#host.workspaces.of(id);
-      const dumped = engineOf(this.#host, container).dump(container, workspace, memory, signal);
+      const engine = engineOf(this.#host, container);
+      // What belongs into the images is read here, in parallel; CRIU itself would do it page by page.
+      const readHere = memory === DumpMemory.inImages && whyNotRead() === undefined;
+      const left = readHere ? () => engine.processes(container) : undefined;
+      const dumped = engine.dump(container, workspace, left ? DumpMemory.leftInPlace : memory, signal);
       const stop = new AbortController();
-      const sent = peer.send(workspace.imagesDir, dumped, stop.signal);
+      const sent = peer.send({ dir: workspace.imagesDir, written: dumped, left }, stop.signal);
       sent.catch(() => {}); // Told by `send`, which may come later or never.
       this.#sendings.set(id, { sent, stop });
       await dumped;

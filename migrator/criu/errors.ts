@@ -95,7 +95,10 @@ export async function criuError(phase: Phase, logFile: string, runtimeSaid: stri
   });
 }
 
+/** What failed for want of room may have given some of it back. */
+const NO_ROOM_BYTES = 256 * 1024;
+
 async function hasNoRoom(dir: string): Promise<boolean> {
-  const { bavail } = await statfs(dir);
-  return bavail === 0;
+  const { bavail, bsize } = await statfs(dir);
+  return bavail * bsize < NO_ROOM_BYTES;
 }

@@ -1,14 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { parsePagemap, writePagemap } from '../criu/pagemap.ts';
+import { parsePagemap } from '../criu/pagemap.ts';
 import { PAGE_BYTES, PartFrom } from '../transfer/frame.ts';
 import type { Piece } from '../transfer/piece.ts';
 import type { Layouts } from './layout.ts';
-import { contentFile, pagesFile } from './page-files.ts';
+import { isLeft, type LeftMemory } from './left-memory.ts';
 import { hashOf } from './page-hash.ts';
 import type { PageIndex } from './page-index.ts';
 import { type PageBuffers, PageKeeper } from './page-keeper.ts';
-import { againstParent } from './parent.ts';
+import { rewritePagemap } from './rewrite-pagemap.ts';
 
 /** What becomes of a file of the checkpoint. */
 type Fate =
@@ -21,6 +21,8 @@ type Fate =
 /**
  * Turn a checkpoint that is being written to `dir` into one that builds upon what was sent ahead: of its memory only
  * the pages travel that were not met before, and only those are written that the parent does not have in their place.
+ *
+ * @param options.left memory that is not in the images, to be put into them; without it, what is left in place stays so
  */
 export async function* changedPages(
   pieces: AsyncIterable<Piece>,
@@ -29,9 +31,10 @@ export async function* changedPages(
     readonly index: PageIndex;
     readonly layouts: Layouts;
     readonly buffers: PageBuffers;
+    readonly left?: LeftMemory;
   },
 ): AsyncGenerator<Piece> {
-  const { dir, layouts, buffers } = options;
+  const { dir, layouts, buffers, left } = options;
   const keeper = new PageKeeper(options.index, buffers);
   const fates: Fate[] = [];
   const pagemaps: string[] = [];
@@ -62,13 +65,18 @@ export async function* changedPages(
       yield* keeper.full();
     }
   }
-  yield* keeper.rest();
   for (const name of pagemaps) {
-    const whole = parsePagemap(await readFile(path.join(dir, name)));
+    const pagemap = parsePagemap(await readFile(path.join(dir, name)));
     const pid = Number(/^pagemap-(\d+)\.img$/.exec(name)?.[1]);
-    const changed = againstParent(whole, placesOf.get(whole.pagesId) ?? [], layouts.get(pid) ?? new Map());
-    yield* pagesFile(files++, `pages-${whole.pagesId}.img`, changed.places);
-    yield* contentFile(files++, name, writePagemap(changed.pagemap));
+    const places = placesOf.get(pagemap.pagesId) ?? [];
+    const pages = left && pagemap.runs.some(isLeft) ? left.pages(pid, pagemap.runs) : undefined;
+    try {
+      const layout = layouts.get(pid);
+      yield* rewritePagemap({ name, pagemap, places, layout, left: pages, keeper, buffers, file: files });
+      files += 2;
+    } finally {
+      await pages?.close();
+    }
   }
 }
 

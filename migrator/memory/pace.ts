@@ -18,6 +18,8 @@ const BACKGROUND_NICE = 15;
 export const Effort = {
   /** What it can spare: the app runs, and is not to suffer. */
   spare: 'spare',
+  /** All of it that CRIU leaves, which is at work too: the app is frozen, and waits for both. */
+  behind: 'behind',
   /** All of it: the app is frozen, and waits for this. */
   full: 'full',
 } as const;
@@ -55,7 +57,7 @@ export class Pace {
   }
 
   get threads(): number {
-    return this.effort === Effort.full ? this.#most : Math.ceil(this.#level);
+    return this.effort === Effort.spare ? Math.ceil(this.#level) : this.#most;
   }
 
   get nice(): number {
@@ -74,7 +76,7 @@ export class Pace {
 
   /** Look at the pressure if it is time to. */
   async adapt(): Promise<void> {
-    if (this.effort === Effort.full || this.#now() - this.#sampledAt < SAMPLE_MS) return;
+    if (this.effort !== Effort.spare || this.#now() - this.#sampledAt < SAMPLE_MS) return;
     this.#sampledAt = this.#now();
     const pressure = await this.#pressure();
     if (pressure === undefined) return;

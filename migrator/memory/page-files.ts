@@ -1,24 +1,70 @@
-import { CHUNK_BYTES, PAGE_BYTES } from '../transfer/frame.ts';
+import { CHUNK_BYTES, PAGE_BYTES, PartFrom } from '../transfer/frame.ts';
 import type { Piece } from '../transfer/piece.ts';
+import type { PageBuffers } from './page-keeper.ts';
 
 const PAGES_AT_ONCE = CHUNK_BYTES / PAGE_BYTES;
 const NO_PAYLOAD = Buffer.alloc(0);
+const ZEROS = Buffer.alloc(PAGE_BYTES);
 
-/** A file of pages the other end keeps already: it is told which, in their order. */
-export function* pagesFile(file: number, path: string, places: readonly number[]): Generator<Piece> {
-  yield { type: 'file', path };
-  for (let at = 0; at < places.length; at += PAGES_AT_ONCE) {
-    const some = places.slice(at, at + PAGES_AT_ONCE);
-    yield {
-      type: 'data',
-      file,
-      offset: at * PAGE_BYTES,
-      length: some.length * PAGE_BYTES,
-      raw: NO_PAYLOAD,
-      parts: partsOf(some),
-    };
+/** A file of pages that the other end keeps, or that come with it: it is told which, in their order, a piece at a time. */
+export class PagesFile {
+  readonly #file: number;
+  #places: number[] = [];
+  #sizeBytes = 0;
+  #payload: Buffer | undefined;
+  #payloadBytes = 0;
+
+  constructor(file: number) {
+    this.#file = file;
   }
-  yield { type: 'file-end', file, sizeBytes: places.length * PAGE_BYTES };
+
+  /** Have a page come with the file, where it is not zeros. @returns what to `add` next */
+  bring(page: Buffer, buffers: PageBuffers): number {
+    if (ZEROS.equals(page)) return PartFrom.zeros;
+    this.#payload ??= buffers.take();
+    page.copy(this.#payload, this.#payloadBytes);
+    this.#payloadBytes += PAGE_BYTES;
+    return PartFrom.payload;
+  }
+
+  add(place: number): void {
+    this.#places.push(place);
+  }
+
+  /** Whether there is a whole piece. */
+  get isFull(): boolean {
+    return this.#places.length === PAGES_AT_ONCE;
+  }
+
+  /** What was added since the last one, if anything was. */
+  *piece(): Generator<Piece> {
+    if (this.#places.length === 0) return;
+    const length = this.#places.length * PAGE_BYTES;
+    const parts = partsOf(this.#places);
+    const buffer = this.#payload;
+    const payload = buffer ? { raw: buffer.subarray(0, this.#payloadBytes), buffer } : { raw: NO_PAYLOAD };
+    yield { type: 'data', file: this.#file, offset: this.#sizeBytes, length, ...payload, parts };
+    this.#sizeBytes += length;
+    this.#places = [];
+    this.#payload = undefined;
+    this.#payloadBytes = 0;
+  }
+
+  end(): Piece {
+    return { type: 'file-end', file: this.#file, sizeBytes: this.#sizeBytes };
+  }
+}
+
+/** The whole of such a file. */
+export function* pagesFile(file: number, path: string, places: readonly number[]): Generator<Piece> {
+  const image = new PagesFile(file);
+  yield { type: 'file', path };
+  for (const place of places) {
+    image.add(place);
+    if (image.isFull) yield* image.piece();
+  }
+  yield* image.piece();
+  yield image.end();
 }
 
 /** A file whose content is at hand. */

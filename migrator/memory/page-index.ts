@@ -8,11 +8,17 @@ const FIRST_CAPACITY = 1024;
  * 32 bytes a page at most: of 16 GiB there are four million, and as objects they would fill the heap.
  */
 export class PageIndex {
+  /** Whether pages with the same hashes are taken for the same. If not, none is ever found again. */
+  readonly byContent: boolean;
   /** By place. */
   #hashes = new Uint32Array(FIRST_CAPACITY * HASH_WORDS);
   /** Place + 1 where a hash leads to, 0 where nothing is; at least twice as many as there are places. */
   #slots = new Int32Array(FIRST_CAPACITY * 2);
   #size = 0;
+
+  constructor({ byContent = true } = {}) {
+    this.byContent = byContent;
+  }
 
   /** Pages that are kept. */
   get size(): number {
@@ -21,6 +27,7 @@ export class PageIndex {
 
   /** Where the page of this hash is kept, in pages from the first one; `PartFrom.zeros` for zeros. */
   find(hashes: Uint32Array, at = 0): number | undefined {
+    if (!this.byContent) return undefined;
     if (isZeroHash(hashes, at)) return PartFrom.zeros;
     const found = this.#slots[this.#slotOf(hashes, at)] ?? 0;
     return found === 0 ? undefined : found - 1;
@@ -30,6 +37,7 @@ export class PageIndex {
   place(hashes: Uint32Array, at = 0): number {
     const known = this.find(hashes, at);
     if (known !== undefined) return known;
+    if (!this.byContent) return this.#size++;
     if ((this.#size + 1) * HASH_WORDS > this.#hashes.length) this.#grow();
     const place = this.#size++;
     this.#hashes.set(hashes.subarray(at, at + HASH_WORDS), place * HASH_WORDS);
@@ -40,10 +48,11 @@ export class PageIndex {
   /** Forget the pages from this place on: they did not arrive. */
   forgetFrom(size: number): void {
     // The last to come goes first: then no page is ever looked for beyond the slot that becomes empty.
-    while (this.#size > size) {
+    while (this.byContent && this.#size > size) {
       this.#slots[this.#slotOf(this.#hashes, (this.#size - 1) * HASH_WORDS)] = 0;
       this.#size--;
     }
+    this.#size = Math.min(this.#size, size);
   }
 
   /** The slot that leads to this hash, or the empty one where it belongs. */

@@ -20,6 +20,11 @@ export class PageKeeper {
     this.#buffers = buffers;
   }
 
+  /** See `PageIndex`. */
+  get byContent(): boolean {
+    return this.#index.byContent;
+  }
+
   /** Where the page is kept, or will be once the pieces are sent. @param hashes the page's, at `at` */
   keep(page: Buffer, hashes: Uint32Array, at = 0): number {
     const known = this.#index.size;

@@ -29,12 +29,15 @@ export class TableBlock {
  */
 export class PageTable implements Layout {
   readonly #blocks = new Map<number, TableBlock>();
+  /** Pages are asked for one after the other, millions of them. */
+  #last: { readonly address: number; readonly block: TableBlock | undefined } | undefined;
   /** Pages that were not met since this round are none of the layout: the process has given them up. */
   since = 1;
 
   /** @param address of the block */
   block(address: number): TableBlock | undefined {
-    return this.#blocks.get(address);
+    if (this.#last?.address !== address) this.#last = { address, block: this.#blocks.get(address) };
+    return this.#last.block;
   }
 
   /** The block at this address, a new one when nothing of it is known. */
@@ -42,6 +45,7 @@ export class PageTable implements Layout {
     const known = this.#blocks.get(address);
     if (known) return known;
     const block = new TableBlock();
+    this.#last = undefined;
     this.#blocks.set(address, block);
     return block;
   }
@@ -49,7 +53,7 @@ export class PageTable implements Layout {
   /** Where the page is kept. */
   get(address: number): number | undefined {
     const offset = address % BLOCK_BYTES;
-    const block = this.#blocks.get(address - offset);
+    const block = this.block(address - offset);
     const page = offset / PAGE_BYTES;
     return block && (block.metIn[page] ?? 0) >= this.since ? block.places[page] : undefined;
   }

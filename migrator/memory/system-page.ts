@@ -15,8 +15,8 @@ function readSystemPageBytes(): number {
   return PAGE_BYTES;
 }
 
-/** Why memory cannot be read ahead of a checkpoint here, if so: its pages are what everything is counted in. */
-export function whyNotAhead(pageBytes = systemPageBytes): string | undefined {
+/** Why memory is not read here and sent ahead, if so: pages are what everything is counted in. */
+export function whyNotRead(pageBytes = systemPageBytes): string | undefined {
   if (pageBytes === PAGE_BYTES) return undefined;
   return `memory is not sent ahead: this host has pages of ${pageBytes / 1024} KiB, and only 4 KiB are known`;
 }

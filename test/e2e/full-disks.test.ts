@@ -16,19 +16,22 @@ const fill = async (scene: Scene, host: string, leaveBytes: number): Promise<voi
 const empty = (scene: Scene) =>
   Promise.all([...scene.lab.hosts.keys()].map((host) => scene.sh(host, `rm -f ${FILLER}`))).then(() => {});
 
-const faults: Fault[] = [4 << 20, 0].flatMap((leaveBytes) => {
-  const little = leaveBytes > 0 ? 'too little room' : 'no room at all';
+/** The destination gets the app's memory; what CRIU writes at the source is everything else. */
+const TOO_LITTLE = { destination: 4 << 20, source: 256 << 10 };
+
+const faults: Fault[] = [TOO_LITTLE, { destination: 0, source: 0 }].flatMap((leave) => {
+  const little = leave.source > 0 ? 'too little room' : 'no room at all';
   return [
     {
       name: `there is ${little} for the images at the destination`,
       strategy: Strategy.stopAndCopy, // What is sent ahead would be there by then, and the rest be small enough.
-      strike: { at: Step.hold, make: (scene) => fill(scene, scene.there, leaveBytes) },
+      strike: { at: Step.hold, make: (scene) => fill(scene, scene.there, leave.destination) },
       mend: empty,
       code: /^IMAGES_DISK_FULL$/,
     },
     {
       name: `there is ${little} for the dump at the source`,
-      before: (scene) => fill(scene, scene.here, leaveBytes),
+      before: (scene) => fill(scene, scene.here, leave.source),
       mend: empty,
       code: /^IMAGES_DISK_FULL$/,
     },

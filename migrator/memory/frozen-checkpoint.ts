@@ -1,0 +1,101 @@
+import type { BufferStore } from '../transfer/buffers.ts';
+import { PAGE_BYTES } from '../transfer/frame.ts';
+import { readImages } from '../transfer/image-reader.ts';
+import type { Piece } from '../transfer/piece.ts';
+import { BLOCK_PAGES, blocksOf, PageState, type ReadSlot } from './block.ts';
+import { changedPages } from './changed-pages.ts';
+import { FrozenProcesses } from './frozen-processes.ts';
+import { LeftMemory } from './left-memory.ts';
+import { Effort } from './pace.ts';
+import { HASH_WORDS } from './page-hash.ts';
+import type { PageIndex } from './page-index.ts';
+import { PageKeeper } from './page-keeper.ts';
+import type { PageReaders, ReadRequest } from './page-readers.ts';
+import type { PageTable } from './page-table.ts';
+import type { ProcessMemory } from './process-memory.ts';
+
+export interface FrozenCheckpoint {
+  /** Where CRIU writes its images, of everything but the memory that it leaves in place. */
+  readonly dir: string;
+  /** Settles when it is done. */
+  readonly written: Promise<void>;
+  /** The frozen processes, by the pids of this host. */
+  readonly processes: () => Promise<readonly number[]>;
+  readonly readers: PageReaders;
+  /** What the other end keeps, and what is known of each process; both empty when nothing was sent ahead. */
+  readonly index: PageIndex;
+  readonly tables: ReadonlyMap<number, PageTable>;
+  readonly buffers: BufferStore;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The checkpoint of a frozen container, put together from CRIU's images and from memory that is read here, by all threads
+ * at once: a checkpoint like any other at the other end.
+ *
+ * It is read while CRIU still writes, and what is new is sent. CRIU's own code is in the processes by then, and a few
+ * pages may not be theirs. So only what turns out to be as it is known, hash by hash, is settled by that; everything else
+ * is read again when CRIU is gone. Without contents to go by (see `PageIndex`) nothing is read before that.
+ *
+ * @throws HoldfastError `MEMORY_UNREADABLE`, `MEMORY_READER_FAILED`, what `written` rejects with, the reason of `signal`
+ */
+export async function* frozenCheckpoint(options: FrozenCheckpoint): AsyncGenerator<Piece> {
+  const { dir, written, readers, index, tables, buffers, signal } = options;
+  const frozen = await FrozenProcesses.open(await options.processes());
+  try {
+    readers.effort = Effort.behind;
+    if (index.byContent) yield* lookAhead(frozen, options);
+    await orAborted(written, signal);
+    readers.effort = Effort.full;
+    const images = readImages(dir, buffers, { signal });
+    const left = new LeftMemory(frozen, { readers, tables, signal });
+    yield* changedPages(images, { dir, index, layouts: tables, buffers, left });
+  } finally {
+    await frozen.close();
+  }
+}
+
+/** Read until CRIU is done, and keep what is new. */
+async function* lookAhead(frozen: FrozenProcesses, options: FrozenCheckpoint): AsyncGenerator<Piece> {
+  const { written, readers, index, tables, buffers, signal } = options;
+  const keeper = new PageKeeper(index, buffers);
+  let done = false;
+  const stop = () => {
+    done = true;
+  };
+  written.then(stop, stop);
+  for (const [pid, { memory, seen }] of frozen) {
+    for await (const { request, slot } of readers.read(present(memory, tables.get(pid)), signal)) {
+      seen.see(request.address, slot.states);
+      keepChanged(slot, keeper);
+      yield* keeper.full();
+      if (done) break;
+    }
+    if (done) break;
+  }
+  yield* keeper.rest();
+}
+
+async function* present(memory: ProcessMemory, table: PageTable | undefined): AsyncGenerator<ReadRequest> {
+  for await (const pages of blocksOf(memory.presentRanges())) {
+    yield { ...pages, memory: memory.descriptor, known: table?.block(pages.address)?.hashes.buffer };
+  }
+}
+
+function keepChanged({ states, hashes, bytes }: ReadSlot, keeper: PageKeeper): void {
+  let at = 0;
+  for (let page = 0; page < BLOCK_PAGES; page++) {
+    if (states[page] !== PageState.changed) continue;
+    keeper.keep(bytes.subarray(at, at + PAGE_BYTES), hashes, page * HASH_WORDS);
+    at += PAGE_BYTES;
+  }
+}
+
+function orAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const abandon = () => reject(signal.reason);
+    if (signal.aborted) abandon();
+    signal.addEventListener('abort', abandon, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abandon));
+  });
+}
