@@ -5,7 +5,7 @@ import t, { type Test } from 'tap';
 import { DumpMemory, type Workspace } from '../../../migrator/engine/engine.ts';
 import { codeOf, inLab } from '../engine/runc/fixtures/in-lab.ts';
 import { app, type LabEngine } from '../engine/runc/fixtures/lab-engine.ts';
-import { giveCertificates, moveLazily, PagerDriver, startSource } from './fixtures/lazy-scene.ts';
+import { giveCertificates, moveLazily, PagerDriver, SOURCES, startSource } from './fixtures/lazy-scene.ts';
 
 const HEAP_MIB = 48;
 const PORTS = [8081, 8082, 8083];
@@ -15,6 +15,10 @@ const containers = {
     port: PORTS[0],
     env: { PORT: String(PORTS[0]), HEAP_MIB: '8' },
     command: ['sh', '-c', `for port in ${PORTS.join(' ')}; do PORT=$port node /mnt/app.mjs & done; wait`],
+  }),
+  forking: app({
+    command: ['perl', '/mnt/forking.pl'],
+    mounts: [{ source: SOURCES, destination: '/mnt', readOnly: true }],
   }),
 };
 
@@ -81,6 +85,23 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     await back();
     await a.call('remove', 'family');
   });
+
+  await t.test(
+    'memory reaches children that are forked meanwhile, and what is given up is not missed',
+    async (t) => {
+      await a.call('remove', 'app');
+      await a.call('start', 'forking');
+      const whole = await a.ask('/');
+      const { pager, back } = await moveLazily([a, b], 'forking', 'forking');
+      t.same(await b.ask('/'), whole);
+      const dropped = await b.ask('/drop');
+      t.match(dropped, { blocks: 16, digest: whole.digest?.split('-').slice(0, 16).join('-') ?? '' });
+      t.equal((await pager.ended()).state, 'complete');
+      t.same(await b.ask('/'), dropped);
+      await back();
+      t.same(await a.ask('/'), whole);
+    },
+  );
 
   await t.test('it is stopped before it serves', async (t) => {
     const target = await b.workspace('early');
