@@ -31,6 +31,8 @@ class PagerProcess {
   #state: PagerState = PagerState.starting;
   #error: HoldfastError | undefined;
   #paging: Paging | undefined;
+  /** From the order to serve on: ends it. */
+  #serving: AbortController | undefined;
   #keeping: NodeJS.Timeout | undefined;
   #stopped = false;
   #ending = false;
@@ -82,41 +84,44 @@ class PagerProcess {
   fail(error: unknown): void {
     console.error(error);
     const told = error instanceof HoldfastError ? error : pagerFailed(String(error), error);
-    // What serves makes its end itself: those it serves are killed first.
-    if (this.#paging) this.#paging.fail(told);
-    else void this.end(PagerState.failed, told);
+    this.#giveUp(PagerState.failed, told);
+  }
+
+  /** What serves makes its end itself: those it serves are killed first, and no daemon is left behind. */
+  #giveUp(state: typeof PagerState.failed | typeof PagerState.stopped, error?: HoldfastError): void {
+    if (this.#serving) {
+      this.#stopped ||= state === PagerState.stopped;
+      this.#serving.abort(error ?? pagerFailed('it was told to stop'));
+    } else {
+      void this.end(state, error);
+    }
   }
 
   #obey(order: PagerOrder): void {
     if ('serve' in order) {
-      this.#serve(order.serve).catch((error: unknown) => this.fail(error));
+      if (!this.#serving) void this.#serve(order.serve); // Else it was told before.
     } else {
-      this.#stopped = true;
-      if (this.#paging) this.#paging.fail(pagerFailed('it was told to stop'));
-      else if (this.#state !== PagerState.listening) void this.end(PagerState.stopped);
+      this.#giveUp(PagerState.stopped);
     }
   }
 
   async #serve(order: { imagesDir: string; cgroupDir: string }): Promise<void> {
-    if (this.#state !== PagerState.starting && this.#state !== PagerState.ready) return; // Told before.
-    this.#state = PagerState.listening; // Said once it does.
+    this.#serving = new AbortController();
     clearTimeout(this.#idle);
     clearInterval(this.#keeping);
     const { workDir, migrationId, stallMs } = this.#settings;
-    const paging = await Paging.begin({
-      ...order,
-      workDir,
-      stallMs,
-      path: `/v1/migrations/${migrationId}/memory`,
-      urgent: this.#urgent,
-      ahead: this.#ahead,
-      onServing: () => this.#enter(PagerState.serving),
-    });
-    this.#paging = paging;
-    if (this.#stopped) paging.fail(pagerFailed('it was told to stop'));
-    this.#enter(PagerState.listening);
     try {
-      await paging.run();
+      this.#paging = await Paging.begin({
+        ...order,
+        workDir,
+        stallMs,
+        path: `/v1/migrations/${migrationId}/memory`,
+        urgent: this.#urgent,
+        ahead: this.#ahead,
+        onServing: () => this.#enter(PagerState.serving),
+      });
+      this.#enter(PagerState.listening);
+      await this.#paging.run(this.#serving.signal);
       await this.end(PagerState.complete);
     } catch (error) {
       const told = error instanceof HoldfastError ? error : pagerFailed(String(error), error);

@@ -54,7 +54,7 @@ export class Paging {
         link: to,
         path: options.path,
         onAnswer: (question, answer, raw) => this.#supply.take(question, answer, raw, isAhead),
-        onRefused: (error) => this.fail(pagesLost(error.message, error)),
+        onRefused: (error) => this.#fail(pagesLost(error.message, error)),
       });
     this.#urgent = link(options.urgent, false);
     this.#ahead = link(options.ahead, true);
@@ -93,9 +93,9 @@ export class Paging {
   /**
    * Serve until the daemon is done. When this throws, every process of the container has been killed.
    *
-   * @throws HoldfastError `PAGES_LOST`, `PAGER_FAILED`, and what `fail` was given
+   * @throws HoldfastError `PAGES_LOST`, `PAGER_FAILED`, and the reason of `signal`
    */
-  async run(): Promise<void> {
+  async run(signal: AbortSignal): Promise<void> {
     const daemon = this.#daemon;
     if (!daemon) throw pagerFailed('it was not begun');
     const look = setInterval(() => this.#look(), LOOK_MS);
@@ -111,8 +111,8 @@ export class Paging {
         },
         pages: (request) => this.#supply.pages(request),
       });
-      served.catch((error: HoldfastError) => this.fail(error));
-      const code = await Promise.race([daemon.ended, this.#stopped()]);
+      served.catch((error: HoldfastError) => this.#fail(error));
+      const code = await Promise.race([daemon.ended, firing(signal), firing(this.#stop.signal)]);
       if (code !== 0) throw this.#endOf(`criu lazy-pages ended with ${code}: ${await daemon.lastWords()}`);
     } catch (error) {
       // First those who could meet a missing page, then the daemon: without it the kernel would give them zeros.
@@ -128,16 +128,8 @@ export class Paging {
   }
 
   /** Give up: `run` ends with this. */
-  fail(error: HoldfastError): void {
+  #fail(error: HoldfastError): void {
     this.#stop.abort(error);
-  }
-
-  #stopped(): Promise<never> {
-    const { signal } = this.#stop;
-    return new Promise((_, reject) => {
-      if (signal.aborted) reject(signal.reason);
-      else signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-    });
   }
 
   #look(): void {
@@ -147,12 +139,12 @@ export class Paging {
     if (silentMs > stallMs) {
       const brokeBy = this.#urgent.brokeBy ?? this.#ahead.brokeBy;
       const why = brokeBy ? `: ${brokeBy.message}` : '';
-      this.fail(pagesLost(`the source has not answered for ${stallMs} ms${why}`, brokeBy));
+      this.#fail(pagesLost(`the source has not answered for ${stallMs} ms${why}`, brokeBy));
     }
     const isServing = this.#servingSince !== undefined;
-    if (!isServing && now - this.#beganAt > RESTORE_WITHIN_MS) this.fail(pagerFailed('no restore came'));
+    if (!isServing && now - this.#beganAt > RESTORE_WITHIN_MS) this.#fail(pagerFailed('no restore came'));
     if (isServing && silentMs === 0 && now - this.#lastRequestAt > ASKS_WITHIN_MS) {
-      this.fail(pagesLost('criu lazy-pages neither asks for more nor ends'));
+      this.#fail(pagesLost('criu lazy-pages neither asks for more nor ends'));
     }
   }
 
@@ -165,4 +157,12 @@ export class Paging {
     await Promise.all([this.#urgent.close(), this.#ahead.close()]);
     this.#store.close();
   }
+}
+
+/** Rejects with the reason of a signal when it fires. */
+function firing(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    else signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
 }
