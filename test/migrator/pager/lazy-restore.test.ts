@@ -91,15 +91,15 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     async (t) => {
       await a.call('remove', 'app');
       await a.call('start', 'forking');
-      const whole = await a.ask('/');
+      const whole = await patiently(a, '/');
       const { pager, back } = await moveLazily([a, b], 'forking', 'forking');
-      t.same(await b.ask('/'), whole);
-      const dropped = await b.ask('/drop');
-      t.match(dropped, { blocks: 16, digest: whole.digest?.split('-').slice(0, 16).join('-') ?? '' });
+      t.same(await patiently(b, '/'), whole);
+      const dropped = await patiently(b, '/drop');
+      t.match(dropped, { blocks: 6, digest: whole.digest.split('-').slice(0, 6).join('-') });
       t.equal((await pager.ended()).state, 'complete');
-      t.same(await b.ask('/'), dropped);
+      t.same(await patiently(b, '/'), dropped);
       await back();
-      t.same(await a.ask('/'), whole);
+      t.same(await patiently(a, '/'), whole);
     },
   );
 
@@ -121,6 +121,15 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     await pager.kill();
   });
 });
+
+/** Ask a process that meets one missing page after the other, on a machine that may have other things to do. */
+async function patiently({ host }: LabEngine, path: string): Promise<{ blocks: number; digest: string }> {
+  const response = await fetch(`http://${host.address}:8080${path}`, {
+    headers: { connection: 'close' },
+    signal: AbortSignal.timeout(60_000),
+  });
+  return (await response.json()) as { blocks: number; digest: string };
+}
 
 /** Make the memory of a whole checkpoint what was sent ahead of another. */
 function asParent(from: LabEngine, whole: Workspace, to: LabEngine, target: Workspace): void {
