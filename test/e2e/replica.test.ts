@@ -1,5 +1,6 @@
 import t from 'tap';
 import { Step, Strategy } from '../../migrator/events.ts';
+import { parseLink } from '../lab/lab.ts';
 import { whyNoLab } from '../lab/needs-lab.ts';
 import { APP } from '../system/configs.ts';
 import { nowMs } from '../workload/exchange.ts';
@@ -15,7 +16,7 @@ interface Read {
   readonly fromReplica: boolean;
 }
 
-t.test('with a replica reads go on while writes wait', { skip, timeout: 60_000 }, async (t) => {
+t.test('with a replica reads go on while writes wait', { skip, timeout: 170_000 }, async (t) => {
   const replica = await startLocalApp();
   // Writes only: what the replica answers is not in the app's own chain.
   const scene = await Scene.open({
@@ -25,7 +26,7 @@ t.test('with a replica reads go on while writes wait', { skip, timeout: 60_000 }
   });
   const reading = new AbortController();
   try {
-    await scene.slow(scene.there);
+    await scene.lab.setLink(parseLink('60mbit'), scene.there); // For a hold of about two seconds.
     const reads: Read[] = [];
     const reader = readOn(scene.system.url, reads, reading.signal);
     const held = { fromMs: 0, toMs: 0 };
