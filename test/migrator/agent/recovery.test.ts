@@ -2,6 +2,9 @@ import { once } from 'node:events';
 import t from 'tap';
 import { APP, migrateUpTo, soon, type TestHost, twoHosts } from './two-hosts.ts';
 
+/** It begins with `prepare`: time enough to come to the restore, also on a slow machine. */
+const LEASE_MS = 3_000;
+
 /** Wait, by the engine's own word, until it has removed something. */
 function removed(host: TestHost): Promise<void> {
   return new Promise((resolve) => {
@@ -19,7 +22,7 @@ t.test('an instance whose lease runs out is destroyed, and cannot be committed',
   const hosts = await twoHosts(t);
   const { a, b } = hosts;
   const gone = removed(b);
-  await migrateUpTo('restore', hosts, { leaseMs: 1_000 });
+  await migrateUpTo('restore', hosts, { leaseMs: LEASE_MS });
   t.equal(b.engine.states.get(APP), 'running');
   await gone;
   await t.rejects(b.agent.commit('m1', soon()), { code: 'LEASE_EXPIRED', retryable: false });
@@ -37,7 +40,7 @@ t.test('a lease that runs out ends the restore that is under way', async (t) => 
     'restore',
     (signal) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
   );
-  await t.rejects(migrateUpTo('restore', hosts, { leaseMs: 1_000 }), { code: 'INTERRUPTED' });
+  await t.rejects(migrateUpTo('restore', hosts, { leaseMs: LEASE_MS }), { code: 'INTERRUPTED' });
   await b.agent.discard('m1', soon());
   t.equal(b.engine.states.get(APP), undefined);
   t.same(await b.leftovers(), []);
@@ -46,9 +49,9 @@ t.test('a lease that runs out ends the restore that is under way', async (t) => 
 t.test('a commit in time ends the lease', async (t) => {
   const hosts = await twoHosts(t);
   const { b } = hosts;
-  await migrateUpTo('commit', hosts, { leaseMs: 1_000 });
+  await migrateUpTo('commit', hosts, { leaseMs: LEASE_MS });
   // Only time can show that a timer does not fire.
-  await once(AbortSignal.timeout(1_200), 'abort');
+  await once(AbortSignal.timeout(LEASE_MS + 200), 'abort');
   t.equal(b.engine.states.get(APP), 'running');
   await b.agent.commit('m1', soon());
 });
