@@ -9,6 +9,7 @@ import {
   engineOf,
   type HostContext,
   migrationOver,
+  recordUnderWay,
   refuseIfBusy,
   unknownMigration,
   wrongPhase,
@@ -313,11 +314,9 @@ export class DestinationSide {
   }
 
   #record(id: string, call: string, phases: readonly Phase[]): MigrationRecord {
-    const record = this.#host.records.get(id);
-    if (record?.role !== MigrationRole.destination) throw unknownMigration(id);
-    if (isOver(record) || this.#leases.isFenced(id)) throw migrationOver(id, record.phase);
-    if (!phases.includes(record.phase)) throw wrongPhase(id, record.phase, call);
-    return record;
+    const known = this.#host.records.get(id);
+    if (known !== undefined && this.#leases.isFenced(id)) throw migrationOver(id, known.phase);
+    return recordUnderWay(this.#host, id, { role: MigrationRole.destination, phases, call });
   }
 
   #turn<T>(

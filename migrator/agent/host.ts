@@ -2,7 +2,8 @@ import type { Logger } from 'pino';
 import type { Engine } from '../engine/engine.ts';
 import { HoldfastError } from '../errors.ts';
 import type { TlsMaterial } from '../pki/tls-files.ts';
-import type { RecordStore } from './records.ts';
+import type { MigrationRole } from './protocol.ts';
+import { isOver, type MigrationRecord, type Phase, type RecordStore } from './records.ts';
 import { busy, type Turns } from './turns.ts';
 import type { Workspaces } from './workspaces.ts';
 
@@ -34,6 +35,24 @@ export function refuseIfBusy(host: HostContext, container: string, exceptId?: st
   // A source that is only connected was never told that its migration was called off: nothing is at stake there.
   if (!record || record.id === exceptId || record.phase === 'connected') return;
   throw busy(container, `migration ${record.id}`);
+}
+
+/**
+ * What is on record of a migration that is under way here.
+ *
+ * @throws HoldfastError `MIGRATION_UNKNOWN`, `MIGRATION_OVER`, `MIGRATION_PHASE` when it is in none of the phases in which
+ * the call can be made
+ */
+export function recordUnderWay(
+  host: HostContext,
+  id: string,
+  expected: { role: MigrationRole; phases: readonly Phase[]; call: string },
+): MigrationRecord {
+  const record = host.records.get(id);
+  if (record?.role !== expected.role) throw unknownMigration(id);
+  if (isOver(record)) throw migrationOver(id, record.phase);
+  if (!expected.phases.includes(record.phase)) throw wrongPhase(id, record.phase, expected.call);
+  return record;
 }
 
 export function unknownMigration(id: string): HoldfastError {

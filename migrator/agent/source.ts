@@ -10,6 +10,7 @@ import {
   engineOf,
   type HostContext,
   migrationOver,
+  recordUnderWay,
   refuseIfBusy,
   unknownMigration,
   wrongPhase,
@@ -250,12 +251,8 @@ export class SourceSide {
   }
 
   #record(id: string, call: string, phase?: Phase): MigrationRecord {
-    const record = this.#host.records.get(id);
-    if (record?.role !== MigrationRole.source) throw unknownMigration(id);
-    if (isOver(record)) throw migrationOver(id, record.phase);
-    const allowed = phase === undefined ? [Phase.connected, Phase.frozen] : [phase];
-    if (!allowed.some((candidate) => candidate === record.phase)) throw wrongPhase(id, record.phase, call);
-    return record;
+    const phases = phase === undefined ? [Phase.connected, Phase.frozen] : [phase];
+    return recordUnderWay(this.#host, id, { role: MigrationRole.source, phases, call });
   }
 
   #turn<T>(
