@@ -33,10 +33,10 @@ t.test('moves are foreseen', { skip, timeout: 170_000 }, async (t) => {
     ] as const) {
       await scene.lab.setLink(parseLink(link));
       const { measured } = await plan();
-      t.ok(measured.rttMs >= rttMs && measured.rttMs < rttMs + 60, `${link}: ${measured.rttMs} ms`);
+      t.ok(measured.rttMs >= rttMs && measured.rttMs < rttMs + 100, `${link}: ${measured.rttMs} ms`);
       const found = measured.rateBps / 1e6;
       // A gigabit is more than a busy machine may get through TLS.
-      t.ok(found > mbit * (mbit === 100 ? 0.6 : 0.15) && found < mbit * 1.4, `${link}: ${found} Mbit/s`);
+      t.ok(found > mbit * (mbit === 100 ? 0.5 : 0.15) && found < mbit * 2, `${link}: ${found} Mbit/s`);
     }
   });
 

@@ -45,12 +45,12 @@ t.test('an app’s memory and its writes are told as they are', { timeout: 60_00
   const quiet = await survey({ MEMORY_MIB: '96', MEMORY_KIND: 'random' });
   t.equal(quiet.processes, 1);
   t.ok(quiet.privateBytes > 96 * MIB && quiet.privateBytes < 256 * MIB, `${quiet.privateBytes} bytes`);
-  t.ok(quiet.encodedShare > 0.75, `random bytes do not shrink: ${quiet.encodedShare}`);
+  t.ok(quiet.encodedShare > 0.65, `random bytes do not shrink: ${quiet.encodedShare}`);
   t.ok(quiet.readRateBpms > 0 && quiet.encodeRateBpms > 0);
   const busy = await survey({ MEMORY_MIB: '96', DIRTY_MIB_PER_S: '40' });
-  t.ok(busy.encodedShare < 0.75, `sessions do: ${busy.encodedShare}`);
+  t.ok(busy.encodedShare < 0.6, `sessions do: ${busy.encodedShare}`);
   const addedMib = ((busy.dirtyRateBpms - quiet.dirtyRateBpms) * 1000) / MIB;
-  t.ok(addedMib > 12 && addedMib < 120, `${addedMib} MiB/s were written, 40 of them records`);
+  t.ok(addedMib > 8 && addedMib < 160, `${addedMib} MiB/s were written, 40 of them records`);
   t.ok(busy.hotBytes > 20 * MIB, `all over the memory: ${busy.hotBytes}`);
 });
 
