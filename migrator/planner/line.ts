@@ -14,6 +14,8 @@ export interface Point {
 /** To fit a line, points must lie this far apart in the quantity, and be this many. */
 const SPREAD = 1.5;
 const ENOUGH_POINTS = 4;
+/** A point at a small quantity may lie at a multiple of the line for reasons of its own. */
+const MOST_STRETCH = 3;
 
 export function at({ base, slope }: Line, x: number): number {
   return Math.max(0, base + slope * x);
@@ -24,7 +26,7 @@ export function at({ base, slope }: Line, x: number): number {
  *
  * Points that lie far enough apart give a line of their own: the median of the slopes between any two of them (Theil and
  * Sen), and the median of what that leaves. Others tell only how much more or less things take here than assumed: the
- * assumed line, stretched by the median of their ratios.
+ * assumed line, stretched by the median of their ratios; what would stretch its slope beyond reason raises its base.
  */
 export function fit(points: readonly Point[], assumed: Line): Line {
   if (points.length === 0) return assumed;
@@ -35,7 +37,8 @@ export function fit(points: readonly Point[], assumed: Line): Line {
     return { slope, base: Math.max(0, median(points.map(({ x, y }) => y - slope * x))) };
   }
   const factor = stretch(points, assumed);
-  return { base: assumed.base * factor, slope: assumed.slope * factor };
+  const slope = assumed.slope * Math.min(Math.max(factor, 1 / MOST_STRETCH), MOST_STRETCH);
+  return { slope, base: Math.max(0, median(points.map(({ x, y }) => y - slope * x))) };
 }
 
 /** By how much things take more than assumed, in the median; 1 where nothing is known. */
