@@ -17,7 +17,7 @@ export interface Experience {
 /** Of the same kind, newest first: older ones tell of other times. */
 const MOST_POINTS = 15;
 /** What is computed from the link tells nothing of what another strategy sends over it, and when. */
-const OWN_ONLY: ReadonlySet<Cost> = new Set([Cost.preCopy, Cost.send, Cost.bytesSent]);
+const OWN_ONLY: ReadonlySet<Cost> = new Set([Cost.preCopy, Cost.send, Cost.pageIn, Cost.bytesSent]);
 /** How far another strategy's experience may stretch what is assumed of one that was never tried here. */
 const BORROWED = { least: 0.25, most: 4 };
 
@@ -34,30 +34,27 @@ const always: Costs = {
   release: { base: 5, slope: 0 },
   'bytes-sent': whole,
 };
-/** Where memory is left in place. */
-const whereItIs: Costs = {
-  dump: { base: 90, slope: 1.5 },
-  send: { base: 20, slope: 1 },
-  restore: { base: 90, slope: 1.8 },
-};
 /** The quantities of dump and restore are MiB, that of send is milliseconds on the link. */
+const inImages: Costs = {
+  ...always,
+  dump: { base: 80, slope: 1.5 },
+  send: { base: 30, slope: 1 },
+  restore: { base: 90, slope: 0.8 },
+  'health-check': { base: 10, slope: 0 },
+};
+const onDemand: Costs = {
+  ...always,
+  dump: { base: 80, slope: 1.5 },
+  send: { base: 20, slope: 1 },
+  restore: { base: 120, slope: 0.8 },
+  'health-check': { base: 30, slope: 0 },
+  'page-in': { base: 50, slope: 1 },
+};
 const ASSUMED: Readonly<Record<Strategy, Costs>> = {
-  [Strategy.stopAndCopy]: {
-    ...always,
-    dump: { base: 90, slope: 1.5 },
-    send: { base: 20, slope: 1 },
-    restore: { base: 90, slope: 1.8 },
-    'health-check': { base: 15, slope: 0 },
-  },
-  [Strategy.preCopy]: {
-    ...always,
-    dump: { base: 90, slope: 1.5 },
-    send: { base: 20, slope: 1 },
-    restore: { base: 90, slope: 1.8 },
-    'health-check': { base: 15, slope: 0 },
-  },
-  [Strategy.hybrid]: { ...always, ...whereItIs, 'health-check': { base: 60, slope: 0 } },
-  [Strategy.postCopy]: { ...always, ...whereItIs, 'health-check': { base: 150, slope: 0 } },
+  [Strategy.stopAndCopy]: inImages,
+  [Strategy.preCopy]: inImages,
+  [Strategy.hybrid]: onDemand,
+  [Strategy.postCopy]: onDemand,
 };
 
 /**

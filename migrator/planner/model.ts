@@ -1,4 +1,4 @@
-import { Step, Strategy } from '../events.ts';
+import { fetchesOnDemand, Step, type Strategy, sendsAhead } from '../events.ts';
 import { RoundVerdict } from '../memory/round-policy.ts';
 import type { MemorySurvey } from '../memory/survey.ts';
 import type { MeasuredLink } from '../transfer/probe.ts';
@@ -30,23 +30,12 @@ export interface Modelled {
   readonly quantities: Quantities;
 }
 
-interface Traits {
-  /** Memory is sent ahead, in rounds. */
-  readonly ahead: boolean;
-  /** Memory stays where it is in the freeze, and follows the app. */
-  readonly lazy: boolean;
-}
-const TRAITS: Readonly<Record<Strategy, Traits>> = {
-  [Strategy.stopAndCopy]: { ahead: false, lazy: false },
-  [Strategy.preCopy]: { ahead: true, lazy: false },
-  [Strategy.hybrid]: { ahead: true, lazy: true },
-  [Strategy.postCopy]: { ahead: false, lazy: true },
-};
-
 /** CRIU's images without the pages, and what the frames add. */
 const METADATA_BYTES = 256 * 1024;
 /** Pages an app touches one after the other before it answers, each a round trip when it is not there yet. */
 const FAULTS_TO_ANSWER = 20;
+/** CRIU only looks through the page tables of memory that it leaves in place: a share of what writing it would take. */
+const LEFT_IN_PLACE = 1 / 16;
 const MIB = 1024 * 1024;
 
 const BEFORE_HOLD: readonly Step[] = [Step.preflight, Step.plan, Step.prepare, Step.preCopy];
@@ -56,17 +45,20 @@ const BEHIND: readonly Step[] = [Step.healthCheck, Step.commit];
 /** What a move will cost by one strategy. docs/planner.md has the formulas. */
 export function predict(strategy: Strategy, situation: Situation, costs: Costs): Modelled {
   const { memory, link, eagerBytes, gatewayRttMs } = situation;
-  const { ahead: sendsAhead, lazy } = TRAITS[strategy];
+  const lazy = fetchesOnDemand(strategy);
   const wire = new Wire(link, memory);
-  const ahead = sendsAhead ? playRounds(memory, wire) : undefined;
+  const ahead = sendsAhead(strategy) ? playRounds(memory, wire) : undefined;
   const leftBytes = ahead?.leftBytes ?? distinctBytes(memory);
   const frozenBytes = METADATA_BYTES + eagerBytes + (lazy ? 0 : leftBytes);
   const sentBytes = METADATA_BYTES + wire.bytes(eagerBytes + leftBytes + (ahead?.newBytes ?? 0));
-  const movedMib = (eagerBytes + (lazy ? 0 : memory.privateBytes)) / MIB;
+  const privateMib = memory.privateBytes / MIB;
+  const eagerMib = eagerBytes / MIB;
   const faultsMs = lazy ? FAULTS_TO_ANSWER * faultShare(leftBytes, memory) * link.rttMs : 0;
-  const dump = { x: movedMib, roundTripsMs: gatewayRttMs.source };
-  // The checkpoint leaves while it is written: only what is not over by then takes time of its own.
-  const sendMs = Math.max(0, wire.ms(frozenBytes) - takes(costs, Cost.dump, dump));
+  const dump = { x: eagerMib + privateMib * LEFT_IN_PLACE, roundTripsMs: gatewayRttMs.source };
+  // Frozen memory is compared with what was sent ahead, and what differs is sent, while CRIU is at work too.
+  const besideDumpMs = ahead && !lazy ? takes(costs, Cost.dump, dump) : 0;
+  const readMs = ahead && !lazy ? memory.privateBytes / memory.readRateBpms : 0;
+  const sendMs = Math.max(0, Math.max(wire.ms(frozenBytes), readMs) - besideDumpMs);
   const quantities: Quantities = {
     preflight: { x: 0, roundTripsMs: gatewayRttMs.source + gatewayRttMs.destination },
     plan: { x: 0, roundTripsMs: 0 },
@@ -76,17 +68,18 @@ export function predict(strategy: Strategy, situation: Situation, costs: Costs):
     freeze: { x: 0, roundTripsMs: gatewayRttMs.source },
     dump,
     send: { x: sendMs, roundTripsMs: gatewayRttMs.source + link.rttMs },
-    restore: { x: movedMib, roundTripsMs: gatewayRttMs.destination },
+    restore: { x: eagerMib + (lazy ? 0 : privateMib), roundTripsMs: gatewayRttMs.destination },
     'health-check': { x: 0, roundTripsMs: gatewayRttMs.destination + faultsMs },
     commit: { x: 0, roundTripsMs: gatewayRttMs.destination },
     release: { x: 0, roundTripsMs: 0 },
+    ...(lazy && { 'page-in': { x: wire.ms(leftBytes), roundTripsMs: gatewayRttMs.destination } }),
     'bytes-sent': { x: sentBytes, roundTripsMs: 0 },
   };
   const sum = (steps: readonly Step[]) =>
     steps.reduce((total, step) => total + takes(costs, step, quantities[step]), 0);
   const frozenMs = sum(FROZEN);
   const heldMs = sum([Step.hold]) + frozenMs + sum(BEHIND);
-  const bothHostsMs = lazy ? wire.ms(leftBytes) : 0;
+  const bothHostsMs = sum([Step.pageIn]);
   const prediction = {
     strategy,
     frozenMs,

@@ -63,3 +63,18 @@ t.test('when nothing keeps within the limit, the refusal tells the best there is
     });
   }
 });
+
+t.test(
+  'a strategy that needs both hosts after the commit is taken only when it holds noticeably less',
+  async (t) => {
+    const holds = (preCopyMs: number, hybridMs: number, postCopyMs: number) => [
+      predicted(Strategy.stopAndCopy, 5000),
+      predicted(Strategy.preCopy, preCopyMs),
+      predicted(Strategy.hybrid, hybridMs),
+      predicted(Strategy.postCopy, postCopyMs),
+    ];
+    t.match(choose(holds(260, 250, 240), AUTO), { strategy: 'pre-copy', reason: /not noticeably less/ });
+    t.match(choose(holds(600, 250, 240), AUTO), { strategy: 'hybrid', reason: /post-copy would hold/ });
+    t.match(choose(holds(600, 450, 240), AUTO), { strategy: 'post-copy', reason: /less than by hybrid/ });
+  },
+);

@@ -48,3 +48,30 @@ t.test('every step waits for the round trip of its order', async (t) => {
     t.ok(far.holdMs - near.holdMs >= 350, strategy);
   }
 });
+
+t.test('where memory stays in place the freeze does not grow with it', async (t) => {
+  for (const strategy of [Strategy.hybrid, Strategy.postCopy]) {
+    const [small, large] = [64, 2048].map((mib) => foresee(strategy, { mib, dirtyMibPerS: 20, mbit: 100 }));
+    t.ok((large?.frozenMs ?? 0) < (small?.frozenMs ?? 0) * 2, `${strategy}: ${large?.frozenMs}`);
+    t.match(large?.remark, /needs both hosts for \d/);
+  }
+  const { frozenMs } = foresee(Strategy.stopAndCopy, { mib: 2048, mbit: 100 });
+  t.ok(frozenMs > 100_000);
+});
+
+t.test('both hosts are needed for as long as what is left takes', async (t) => {
+  const whole = foresee(Strategy.postCopy, { mib: 256, mbit: 100, dirtyMibPerS: 2 }).bothHostsMs;
+  t.ok(whole > 20_000 && whole < 25_000, `all of memory: ${whole}`);
+  const rest = foresee(Strategy.hybrid, { mib: 256, mbit: 100, dirtyMibPerS: 2 }).bothHostsMs;
+  t.ok(rest < 1_000, `what was written since the last round: ${rest}`);
+  t.equal(foresee(Strategy.preCopy, { mib: 256 }).bothHostsMs, 0);
+});
+
+t.test(
+  'memory that is not there yet is waited for before the app answers, the longer the further it is',
+  async (t) => {
+    const holdMs = (strategy: Strategy, rttMs: number) => foresee(strategy, { mib: 256, rttMs }).holdMs;
+    const added = (strategy: Strategy) => holdMs(strategy, 100) - holdMs(strategy, 0.5);
+    t.ok(added(Strategy.postCopy) > added(Strategy.hybrid) + 1_000);
+  },
+);
