@@ -9,8 +9,8 @@ const SAMPLE_MS = 200;
 /** Shares of time that some task waited: above the upper the app may be among those, below the lower there is room. */
 const CPU = { crowded: 0.3, idle: 0.1 } as const;
 const MEMORY_CROWDED = 0.1;
-/** One thread that rests three quarters of the time: less would let the app's writes outrun it. */
-const LEAST = 0.25;
+/** One thread that never rests: the longer a round takes, the more is left for the freeze. Its priority is low. */
+const LEAST = 1;
 /** The lowest but a few: whatever else wants to run goes first. */
 const BACKGROUND_NICE = 15;
 
@@ -39,7 +39,7 @@ export function threadsFor(
 
 /**
  * How many threads work at once while the app runs: one more after each time that the host was idle, half of them when
- * tasks had to wait, down to one that rests most of the time.
+ * tasks had to wait, down to one.
  */
 export class Pace {
   readonly #most: number;
@@ -57,21 +57,11 @@ export class Pace {
   }
 
   get threads(): number {
-    return this.effort === Effort.spare ? Math.ceil(this.#level) : this.#most;
+    return this.effort === Effort.spare ? this.#level : this.#most;
   }
 
   get nice(): number {
     return this.effort === Effort.full ? 0 : BACKGROUND_NICE;
-  }
-
-  /** Whether the thread rests between its tasks. */
-  get rests(): boolean {
-    return this.effort === Effort.spare && this.#level < 1;
-  }
-
-  /** How long it does after so much work. */
-  restMs(workedMs: number): number {
-    return this.rests ? workedMs * (1 / this.#level - 1) : 0;
   }
 
   /** Look at the pressure if it is time to. */
@@ -81,9 +71,9 @@ export class Pace {
     const pressure = await this.#pressure();
     if (pressure === undefined) return;
     if (pressure.cpu > CPU.crowded || pressure.memory > MEMORY_CROWDED) {
-      this.#level = Math.max(LEAST, this.#level / 2);
+      this.#level = Math.max(LEAST, Math.floor(this.#level / 2));
     } else if (pressure.cpu < CPU.idle) {
-      this.#level = Math.min(this.#most, this.#level < 1 ? this.#level * 2 : this.#level + 1);
+      this.#level = Math.min(this.#most, this.#level + 1);
     }
   }
 }

@@ -43,9 +43,6 @@ interface Task {
 interface Thread {
   readonly worker: Worker;
   readonly tasks: Map<number, Task>;
-  /** When the first of its tasks was begun. */
-  startedAt: number;
-  resting: NodeJS.Timeout | undefined;
 }
 
 /** Threads that read and hash the memory of processes beside this one's own work. */
@@ -138,16 +135,15 @@ export class PageReaders {
 
   /** Give waiting tasks to the threads that work at this pace, the least busy first. */
   #dispatch(): void {
-    const working = this.#threads.slice(0, this.#pace.threads).filter(({ resting }) => resting === undefined);
+    const working = this.#threads.slice(0, this.#pace.threads);
     for (;;) {
       const thread = working.reduce<Thread | undefined>(
         (least, one) => (least && least.tasks.size <= one.tasks.size ? least : one),
         undefined,
       );
-      if (thread === undefined || thread.tasks.size >= (this.#pace.rests ? 1 : TASKS_PER_THREAD)) return;
+      if (thread === undefined || thread.tasks.size >= TASKS_PER_THREAD) return;
       const task = this.#waiting.shift();
       if (task === undefined) return;
-      if (thread.tasks.size === 0) thread.startedAt = performance.now();
       thread.tasks.set(task.message.id, task);
       task.deadline = setTimeout(() => {
         void this.#fail(readerFailed(`a block was not read within ${TASK_TIMEOUT_MS} ms`));
@@ -162,7 +158,7 @@ export class PageReaders {
       workerData: SETUP,
       execArgv: [], // It needs none of this process's loaders.
     });
-    const thread: Thread = { worker, tasks: new Map(), startedAt: 0, resting: undefined };
+    const thread: Thread = { worker, tasks: new Map() };
     worker.on('message', (reply: ReaderReply) => this.#replied(thread, reply));
     worker.on('error', (cause) => void this.#fail(readerFailed('it crashed', cause)));
     worker.on('exit', (code) => void this.#fail(readerFailed(`it ended with code ${code}`)));
@@ -175,15 +171,6 @@ export class PageReaders {
     clearTimeout(task?.deadline);
     if (error === undefined) task?.resolve();
     else task?.reject(readerFailed(error));
-    const now = performance.now();
-    const restMs = this.#pace.restMs(now - thread.startedAt);
-    thread.startedAt = now;
-    if (restMs > 0 && !this.#failure) {
-      thread.resting = setTimeout(() => {
-        thread.resting = undefined;
-        this.#dispatch();
-      }, restMs);
-    }
     this.#dispatch();
   }
 
@@ -192,8 +179,7 @@ export class PageReaders {
     this.#failure ??= failure;
     const threads = this.#threads;
     this.#threads = [];
-    for (const { tasks, resting } of threads) {
-      clearTimeout(resting);
+    for (const { tasks } of threads) {
       for (const task of tasks.values()) {
         clearTimeout(task.deadline);
         task.reject(this.#failure);
