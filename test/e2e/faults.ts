@@ -1,24 +1,26 @@
 import t, { type Test } from 'tap';
-import { Outcome, type Step, type Strategy } from '../../migrator/events.ts';
+import { Outcome, type Step, Strategy } from '../../migrator/events.ts';
 import { whyNoLab } from '../lab/needs-lab.ts';
 import { nowMs } from '../workload/exchange.ts';
 import type { Window } from '../workload/report.ts';
 import { begins, Scene, type SceneOptions, type UnderWay } from './scene.ts';
+
+export interface Strike {
+  readonly at: Step;
+  readonly make: (scene: Scene, underWay: UnderWay) => Promise<void>;
+}
 
 export interface Fault {
   /** Goes on from "the app is whole although ". */
   readonly name: string;
   /** Before the order. */
   readonly before?: (scene: Scene) => Promise<void>;
-  /** What must meet the transfer is struck at one that takes its time: all of the memory, in the freeze. */
+  /** Pre-copy if not given. What must meet the transfer is struck at one that takes its time: all memory, in the freeze. */
   readonly strategy?: Strategy;
   /** The memory of both ends is compared. */
   readonly verify?: boolean;
-  /** Struck when this step begins. Without it `before` is all there is. */
-  readonly strike?: {
-    readonly at: Step;
-    readonly make: (scene: Scene, underWay: UnderWay) => Promise<void>;
-  };
+  /** Struck when these steps begin. Without any `before` is all there is. */
+  readonly strike?: Strike | readonly Strike[];
   /** Make good again what was broken, once the app was seen to go on. */
   readonly mend?: (scene: Scene) => Promise<void>;
   readonly outcome?: Outcome;
@@ -72,29 +74,31 @@ export async function surviveAll(faults: readonly Fault[], options: SceneOptions
 }
 
 async function survive(t: Test, scene: Scene, fault: Fault): Promise<void> {
-  const { outcome = Outcome.rolledBack, code } = fault;
+  const { outcome = Outcome.rolledBack, strategy = Strategy.preCopy, code } = fault;
   const { here, there } = scene;
   await fault.before?.(scene);
-  let struck = fault.strike === undefined;
+  const strikes = [fault.strike ?? []].flat();
+  const struck = new Set<Strike>();
   const ended = await scene.move(
     async (event, underWay) => {
-      if (struck || fault.strike === undefined || !begins(event, fault.strike.at)) return;
-      struck = true;
-      await fault.strike.make(scene, underWay);
+      const strike = strikes.find((one) => !struck.has(one) && begins(event, one.at));
+      if (strike === undefined) return;
+      struck.add(strike);
+      await strike.make(scene, underWay);
     },
     {
-      ...(fault.strategy ? { strategy: fault.strategy } : {}),
+      strategy,
       ...(fault.verify ? { verify: true } : {}),
     },
   );
-  t.ok(struck, 'it was struck in time');
+  t.equal(struck.size, strikes.length, 'it was struck in time');
   t.equal(ended.outcome, outcome, ended.error?.message ?? 'no error');
   if (code !== undefined) t.match(ended.error?.code ?? '', code);
   await scene.load.flowing(FLOWING_TIMEOUT_MS);
   await fault.mend?.(scene);
   const place = outcome === Outcome.succeeded ? there : here;
   await assertWhole(t, scene, place);
-  const further = await scene.move();
+  const further = await scene.move(() => {}, { strategy: Strategy.preCopy });
   t.equal(further.outcome, Outcome.succeeded, further.error?.message ?? 'a further move is made');
   await scene.load.flowing(FLOWING_TIMEOUT_MS);
   await assertWhole(t, scene, scene.here);

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { fetchesOnDemand, Strategy } from '../../migrator/events.ts';
 import { parseLink } from '../lab/lab.ts';
 import { whyNoLab } from '../lab/needs-lab.ts';
 import { startSystem } from '../system/system.ts';
@@ -7,21 +8,24 @@ import { RemoteLoad } from '../workload/remote-load.ts';
 
 const skip = await whyNoLab();
 
-t.test('an app moves to and fro under load, and nobody notices', { skip, timeout: 120_000 }, async (t) => {
+const moves = Object.values(Strategy).flatMap((strategy) => ['b', 'a'].map((to) => ({ to, strategy })));
+
+t.test('an app moves to and fro under load, and nobody notices', { skip, timeout: 170_000 }, async (t) => {
   const system = await startSystem({ link: parseLink('1gbit'), app: { memoryMib: 16 } });
   let load: RemoteLoad | undefined;
   try {
     load = await RemoteLoad.start({ url: system.url, ratePerS: 200, clients: 16 });
     const windows = [];
-    for (const to of ['b', 'a', 'b']) {
+    for (const { to, strategy } of moves) {
       const fromMs = nowMs();
-      const ended = await system.migrate(to);
+      const ended = await system.migrate(to, undefined, { strategy });
       await load.flowing(10_000);
       windows.push({ fromMs, toMs: nowMs() });
-      t.equal(ended.outcome, 'succeeded', `to ${to}: ${ended.error?.message ?? 'as ordered'}`);
+      t.equal(ended.outcome, 'succeeded', `to ${to}, ${strategy}: ${ended.error?.message ?? 'as ordered'}`);
       t.match(await system.instances(), [{ host: to, status: 'running' }], 'one instance, and it runs there');
-      const { frozenMs = 0, holdMs = 0, totalMs, bytesSent = 0 } = ended.figures;
+      const { frozenMs = 0, holdMs = 0, totalMs, bytesSent = 0, fromSourceBytes = 0 } = ended.figures;
       t.ok(0 < frozenMs && frozenMs < holdMs && holdMs < totalMs, 'frozen within held within the whole');
+      t.equal(fromSourceBytes > 0, fetchesOnDemand(strategy), `${fromSourceBytes} bytes came on demand`);
       t.ok(bytesSent > 1 << 20, `${bytesSent} bytes went over the link`);
     }
     const { total, faults } = await load.finish(windows);

@@ -83,8 +83,19 @@ export class Scene {
   }
 
   /** Let the link of a host be so slow that a transfer lasts for seconds. */
-  async slow(host: string): Promise<void> {
-    await this.lab.setLink(parseLink('20mbit'), host);
+  async slow(host: string, link = '20mbit'): Promise<void> {
+    await this.lab.setLink(parseLink(link), host);
+  }
+
+  /** Let two hosts not reach each other any more, while everybody else reaches both. */
+  async part(): Promise<void> {
+    const [a, b] = [this.here, this.there];
+    await this.sh(a, `ip route replace blackhole ${this.host(b).address}/32`);
+    await this.sh(b, `ip route replace blackhole ${this.host(a).address}/32`);
+  }
+
+  async rejoin(): Promise<void> {
+    for (const name of this.lab.hosts.keys()) await this.sh(name, 'ip route flush type blackhole');
   }
 
   async fast(host: string): Promise<void> {
@@ -139,6 +150,19 @@ export class Scene {
     await agent.ready();
   }
 
+  /** Kill a host's copy of the app, frozen or not, as somebody would who does not know of Holdfast. */
+  async killApp(host: string): Promise<void> {
+    const cgroup = `/sys/fs/cgroup/freezer/holdfast-*-${APP} /sys/fs/cgroup/holdfast-*-${APP}`;
+    await this.sh(
+      host,
+      `for dir in ${cgroup}; do
+         [ -d $dir ] || continue
+         for pid in $(cat $dir/cgroup.procs); do kill -9 $pid; done
+         [ ! -e $dir/freezer.state ] || echo THAWED >$dir/freezer.state
+       done`,
+    );
+  }
+
   /** Wait for images of the migration to lie on a host. */
   async imagesOn(host: string, id: string, name = /^pages-/): Promise<string> {
     const dir = path.join(this.host(host).rootDir, AGENT_STATE_DIR, 'images', id);
@@ -168,7 +192,7 @@ export class Scene {
     );
     const open = [...this.lab.hosts.keys()].flatMap((host) =>
       this.#records(host)
-        .filter(({ phase }) => !/^(thawed|finished|committed|discarded|expired)$/.test(phase))
+        .filter(({ phase }) => !/^(thawed|finished|committed|discarded|expired|lost)$/.test(phase))
         .map(({ id, phase }) => `${host}: record ${id} ${phase}`),
     );
     const journals = path.join(this.system.dir, 'gateway-state/journal');

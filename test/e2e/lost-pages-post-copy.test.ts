@@ -1,0 +1,4 @@
+import { Strategy } from '../../migrator/events.ts';
+import { losePages } from './lost-pages.ts';
+
+await losePages(Strategy.postCopy);

@@ -1,0 +1,4 @@
+import { Strategy } from '../../migrator/events.ts';
+import { hostFaults, survivePagingFaults } from './paging-faults.ts';
+
+await survivePagingFaults(hostFaults(Strategy.postCopy));

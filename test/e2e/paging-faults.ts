@@ -1,0 +1,95 @@
+import { Outcome, Step, Strategy } from '../../migrator/events.ts';
+import { AGENT_PORT } from '../system/configs.ts';
+import { type Fault, type Strike, surviveAll } from './faults.ts';
+import { eventually, type Scene, type UnderWay } from './scene.ts';
+
+/**
+ * From the freeze on the link is so slow that pages are still at the source when the app has been released at the
+ * destination, and yet fast enough for its health check.
+ */
+export function slowly(strategy: Strategy): Strike {
+  const link = strategy === Strategy.postCopy ? '60mbit' : '5mbit';
+  return { at: Step.freeze, make: (scene) => scene.slow(scene.here, link) };
+}
+
+/** While the destination lives of its source. */
+export function whilePaging(make: (scene: Scene, underWay: UnderWay) => Promise<void>): Strike {
+  return {
+    at: Step.pageIn,
+    make: async (scene, underWay) => {
+      const phase = scene.phaseOn(scene.there, underWay.id);
+      if (phase !== 'paging') throw new Error(`the destination is ${phase}: no page is missing`);
+      await make(scene, underWay);
+    },
+  };
+}
+
+/** The link must be as it was before anything else is tried. */
+async function andOn(scene: Scene): Promise<void> {
+  await scene.fast(scene.here);
+}
+
+function paging(strategy: Strategy, make: (scene: Scene, underWay: UnderWay) => Promise<void>) {
+  return {
+    strategy,
+    outcome: Outcome.succeeded,
+    strike: [
+      slowly(strategy),
+      whilePaging((scene, underWay) => make(scene, underWay).then(() => andOn(scene))),
+    ],
+  };
+}
+
+/** What may happen to the two hosts while the app lives of both, and is got over. */
+export function hostFaults(strategy: Strategy): Fault[] {
+  return [
+    {
+      name: 'the link between the hosts is cut while pages come, and mended',
+      ...paging(strategy, async (scene) => {
+        await scene.part();
+        const source = `${scene.host(scene.here).address}:${AGENT_PORT}`;
+        await eventually(
+          'the destination to give up its connections to the source',
+          async () => (await scene.sh(scene.there, `ss -Htn state established dst ${source}`)) === '',
+        );
+        await scene.rejoin();
+      }),
+    },
+    {
+      name: 'the agent of the source is killed while pages come',
+      ...paging(strategy, (scene) => scene.killAgent(scene.here)),
+    },
+    {
+      name: 'the agent of the destination is killed while pages come',
+      ...paging(strategy, (scene) => scene.killAgent(scene.there)),
+    },
+  ];
+}
+
+/** What may happen to the gateway meanwhile, and to the source after it. */
+export function otherFaults(strategy: Strategy): Fault[] {
+  return [
+    {
+      name: `the gateway is killed while pages come, ${strategy}`,
+      ...paging(strategy, (scene) => scene.killGateway()),
+      gatewayDies: true,
+    },
+    {
+      name: `the source is killed for good after the last page, ${strategy}`,
+      strategy,
+      outcome: Outcome.succeeded,
+      strike: {
+        at: Step.cleanup,
+        make: async (scene) => {
+          await scene.system.agent(scene.here).kill({ restart: false });
+          await scene.killApp(scene.here);
+        },
+      },
+      mend: (scene) => scene.system.agent(scene.there).start({ supervise: true }),
+    },
+  ];
+}
+
+export function survivePagingFaults(faults: readonly Fault[]): Promise<void> {
+  return surviveAll(faults, { app: { memoryMib: 48 } });
+}
