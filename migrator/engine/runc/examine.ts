@@ -8,12 +8,14 @@ import { outboundConnections } from './connections.ts';
 import { criuFinding } from './criu-finding.ts';
 import {
   controllingTerminal,
+  hasHugetlb,
   isRoots,
   isStopped,
   mayReadLimits,
   memoryBytes,
   onOwnMount,
   openFiles,
+  processStart,
   tracerOf,
 } from './processes.ts';
 import type { RuncState } from './state.ts';
@@ -93,6 +95,13 @@ async function examineProcess(pid: number, isInit: boolean): Promise<Finding[]> 
       mend: 'let it go on with SIGCONT, or end it',
     });
   }
+  if (await hasHugetlb(pid)) {
+    findings.push({
+      code: 'HUGETLB_MAPPED',
+      message: `process ${pid} has mapped reserved huge pages (hugetlb), which the destination may not have and which are not counted`,
+      mend: 'let the app use transparent huge pages (madvise) instead',
+    });
+  }
   const tracer = await tracerOf(pid);
   if (tracer !== 0) {
     findings.push({
@@ -106,7 +115,7 @@ async function examineProcess(pid: number, isInit: boolean): Promise<Finding[]> 
 
 /** CRIU reads every process's limits; the kernel lets it where user and group are the same, or with the capability. */
 async function limitsFindings(pid: number): Promise<Finding[]> {
-  if (await isRoots(pid)) return [];
+  if ((await isRoots(pid)) || processStart(pid) === 0) return []; // One that has ended meanwhile has no owner.
   return [
     {
       code: 'CAPABILITY_MISSING',

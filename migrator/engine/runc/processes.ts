@@ -78,6 +78,12 @@ export async function memoryBytes(pid: number): Promise<number> {
   return (kib('Anonymous') + kib('Swap') + kib('Pss_Shmem')) * 1024;
 }
 
+/** Whether it has mapped pages from the pool of huge pages, be they touched or not. */
+export async function hasHugetlb(pid: number): Promise<boolean> {
+  const smaps = await readFile(`/proc/${pid}/smaps`, 'utf8').catch(NOTHING);
+  return /^VmFlags:.*\bht\b/m.test(smaps);
+}
+
 const CAP_SYS_RESOURCE = 1n << 24n;
 
 /** Whether this process, and so the CRIU it starts, may read the limits of processes of other users. */

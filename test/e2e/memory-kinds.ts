@@ -1,0 +1,131 @@
+import t, { type Test } from 'tap';
+import { Strategy } from '../../migrator/events.ts';
+import { whyNoLab } from '../lab/needs-lab.ts';
+import { APP, appContainer } from '../system/configs.ts';
+import { type System, startSystem } from '../system/system.ts';
+import { eventually } from './scene.ts';
+
+/** What an app of test/workload/memory tells of itself. */
+export interface Told {
+  readonly kind: string;
+  /** How often it has looked through all of its memory. */
+  readonly cycles: number;
+  readonly childCycles: number;
+  /** Everything that was not as it had been left. */
+  readonly damage: readonly string[];
+  readonly note?: string;
+  readonly [figure: string]: unknown;
+}
+
+export interface Kind {
+  /** As keeper.pl calls it; with a command of its own it is another program's. */
+  readonly kind: string;
+  readonly command?: readonly string[];
+  /** Goes on from "a move carries ", or "a move is refused for ". */
+  readonly name: string;
+  /** A figure that goes on growing where the app is whole, besides `cycles`. */
+  readonly grows?: string;
+  /** The code that preflight refuses it with. */
+  readonly refused?: string;
+  /** @returns why this machine cannot show it */
+  readonly unlike?: (told: Told) => string | undefined;
+}
+
+const PORT = 8081;
+const CYCLES = 3;
+const MOUNTS = [{ source: '/opt/holdfast/test/workload/memory', destination: '/srv', readOnly: true }];
+
+/** Run an app for each of `kinds`. Settles when `body` has; what it throws away is the system's logs. */
+export async function withKeepers(
+  title: string,
+  kinds: readonly Pick<Kind, 'kind' | 'command'>[],
+  body: (t: Test, system: System) => Promise<void>,
+): Promise<void> {
+  const skip = await whyNoLab();
+  await t.test(title, { skip, timeout: 175_000 }, async (t) => {
+    const system = await startSystem({
+      idle: true,
+      agent: ({ containers }) => {
+        kinds.forEach(({ kind, command = ['/usr/bin/perl', '/srv/keeper.pl', kind] }, index) => {
+          const port = PORT + index;
+          const { env, ...plain } = appContainer({});
+          const tmpfs = ['/tmp', '/dev/shm'];
+          const own = { command, port, health: { path: '/' }, mounts: MOUNTS, tmpfs };
+          containers[kind] = { ...plain, ...own, env: { PORT: String(port) } };
+        });
+        delete containers[APP];
+      },
+      gateway: ({ apps }) => {
+        for (const { kind } of kinds) apps[kind] = { match: [{ host: hostOf(kind) }], container: kind };
+        delete apps[APP];
+      },
+    });
+    try {
+      await body(t, system);
+    } finally {
+      if (!t.passing()) t.comment(system.logs(30));
+      await system.stop();
+    }
+  });
+}
+
+/** Move each app to and fro, by every strategy, while it goes on writing; it must find its memory as it left it. */
+export async function carryAll(kinds: readonly Kind[]): Promise<void> {
+  await withKeepers('memory of many kinds', kinds, async (t, system) => {
+    for (const kind of kinds) {
+      const verb = kind.refused === undefined ? 'carries' : 'is refused for';
+      await t.test(`a move ${verb} ${kind.name}`, { timeout: 120_000 }, (t) => carry(t, system, kind));
+    }
+  });
+}
+
+async function carry(t: Test, system: System, { kind, grows, unlike, refused }: Kind): Promise<void> {
+  const { admin } = system;
+  await admin.startApp(kind, 'a');
+  try {
+    const before = await lookedThrough(system, kind, grows);
+    const why = unlike?.(before);
+    if (why !== undefined) return void t.pass('not here', { skip: why });
+    if (before.note !== undefined) t.comment(before.note);
+    if (refused !== undefined) {
+      const ended = await admin.migrate(kind, 'b');
+      t.match(ended, { outcome: 'refused', error: { code: refused } }, ended.error?.message ?? '');
+      t.same((await lookedThrough(system, kind)).damage, [], 'the app runs on');
+      return;
+    }
+    let to = 'b';
+    for (const strategy of Object.values(Strategy)) {
+      const ended = await admin.migrate(kind, to, () => {}, { strategy, verify: true });
+      t.equal(ended.outcome, 'succeeded', `${strategy}: ${ended.error?.message ?? 'the memory is the same'}`);
+      const { damage } = await lookedThrough(system, kind, grows);
+      t.same(damage, [], 'the app finds its memory as it left it, and goes on');
+      to = to === 'b' ? 'a' : 'b';
+    }
+  } finally {
+    await admin.call('POST', `/v1/apps/${kind}/stop`, {}, 20_000);
+  }
+}
+
+/** What the app tells once it has looked through all of its memory a few times more. */
+async function lookedThrough(system: System, kind: string, grows = 'cycles'): Promise<Told> {
+  const first = await told(system, kind);
+  let last = first;
+  await eventually(`${kind} to look through its memory`, async () => {
+    last = await told(system, kind);
+    const more = (figure: string) => Number(last[figure] ?? 0) - Number(first[figure] ?? 0);
+    return last.damage.length > 0 || (more('cycles') >= CYCLES && more(grows) >= CYCLES);
+  });
+  return last;
+}
+
+/** `fetch` cannot name another host than the address. */
+async function told(system: System, kind: string): Promise<Told> {
+  const { request } = await import('undici');
+  const { body } = await request(system.url, {
+    headers: { host: hostOf(kind), connection: 'close' },
+    signal: AbortSignal.timeout(20_000),
+  });
+  return (await body.json()) as Told;
+}
+
+export const hostOf = (kind: string) => `${kind}.test`;
