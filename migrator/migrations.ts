@@ -14,6 +14,7 @@ import type { Planner } from './planner/planner.ts';
 import type { Plan } from './planner/prediction.ts';
 import { preflight } from './preflight.ts';
 import { type MigrationRecord, recordOf } from './record.ts';
+import { assertVerifiable } from './verification.ts';
 
 export interface MigrationsOptions {
   readonly gate: Gate;
@@ -92,10 +93,12 @@ export class Migrations {
   /**
    * Order a move. Settles once it is in the journal; `events` tells how it goes on.
    *
-   * @throws HoldfastError `APP_UNKNOWN`, `HOST_UNKNOWN`, `NO_TARGET`, `ALREADY_THERE`, `MIGRATION_UNDER_WAY`
+   * @throws HoldfastError `APP_UNKNOWN`, `HOST_UNKNOWN`, `NO_TARGET`, `ALREADY_THERE`, `MIGRATION_UNDER_WAY`,
+   * `VERIFY_ON_DEMAND`
    */
   async order(request: MigrationRequest): Promise<MigrationRecord> {
     const { app, to, strategy = AUTO, maxFreezeMs, verify } = request;
+    assertVerifiable(strategy, verify);
     const order = { ...this.#orderFor(app, to), strategy, maxFreezeMs, verify };
     this.#underWay.set(app, order.id);
     try {
@@ -116,7 +119,8 @@ export class Migrations {
    *
    * @throws HoldfastError as `order`, what preflight and the planner find against it
    */
-  async plan({ app, to, strategy = AUTO, maxFreezeMs }: MigrationRequest): Promise<Plan> {
+  async plan({ app, to, strategy = AUTO, maxFreezeMs, verify }: MigrationRequest): Promise<Plan> {
+    assertVerifiable(strategy, verify);
     const { agents, planner } = this.#options;
     const order = this.#orderFor(app, to);
     const source = agents.get(order.from);
@@ -125,7 +129,7 @@ export class Migrations {
     if (destination === undefined) throw unknownHost(to, agents);
     const within = (ms: number) => AbortSignal.any([this.#stop.signal, AbortSignal.timeout(ms)]);
     const footprint = await preflight(order, source, destination, within(Deadlines.preflightMs));
-    const wish = { ...order, strategy, maxFreezeMs };
+    const wish = { ...order, strategy, maxFreezeMs, verify };
     const hosts = { source, destination, footprint };
     return (await planner.plan(wish, hosts, within(Deadlines.planMs))).plan;
   }

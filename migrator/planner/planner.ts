@@ -1,6 +1,6 @@
 import type { Agent } from '../agents.ts';
 import type { Footprint } from '../engine/engine.ts';
-import type { MigrationEvent, Strategy, StrategyOrder } from '../events.ts';
+import { fetchesOnDemand, type MigrationEvent, type Strategy, type StrategyOrder } from '../events.ts';
 import { choose, PREFERENCE } from './choice.ts';
 import { Cost, costsOf } from './costs.ts';
 import type { Experiences } from './experiences.ts';
@@ -15,6 +15,8 @@ export interface Wish {
   readonly strategy: StrategyOrder;
   /** Refuse what would freeze the app for longer. */
   readonly maxFreezeMs?: number | undefined;
+  /** All of the memory is to be at the destination before the app runs on there. */
+  readonly verify?: boolean | undefined;
 }
 
 /** A plan, and what it needs to learn from how it turns out. */
@@ -44,9 +46,8 @@ export class Planner {
     const pair = { from: source.host, to: destination.host };
     const past = this.#experiences.of(pair);
     const situation = await measureSituation(wish.container, source, destination, footprint, signal);
-    const modelled = PREFERENCE.map((strategy) =>
-      predict(strategy, situation, costsOf(strategy, wish.app, past)),
-    );
+    const able = PREFERENCE.filter((strategy) => wish.verify !== true || !fetchesOnDemand(strategy));
+    const modelled = able.map((strategy) => predict(strategy, situation, costsOf(strategy, wish.app, past)));
     const predictions = modelled.map(({ prediction }) => prediction);
     const { strategy, reason } = choose(predictions, wish.strategy, wish.maxFreezeMs);
     const { link, memory } = situation;
@@ -58,7 +59,7 @@ export class Planner {
       hotBytes: Math.round(memory.hotBytes),
       learntFrom: past.length,
     };
-    const { quantities } = modelled[PREFERENCE.indexOf(strategy)] ?? { quantities: {} };
+    const { quantities } = modelled[able.indexOf(strategy)] ?? { quantities: {} };
     return {
       plan: { strategy, reason, predictions, measured },
       learn: async (events) => {

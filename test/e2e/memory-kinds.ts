@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap';
-import { Strategy } from '../../migrator/events.ts';
+import { fetchesOnDemand, Strategy } from '../../migrator/events.ts';
 import { whyNoLab } from '../lab/needs-lab.ts';
 import { APP, appContainer } from '../system/configs.ts';
 import { type System, startSystem } from '../system/system.ts';
@@ -25,6 +25,8 @@ export interface Kind {
   readonly name: string;
   /** A figure that goes on growing where the app is whole, besides `cycles`. */
   readonly grows?: string;
+  /** By which it is moved; all when not given. */
+  readonly strategies?: readonly Strategy[];
   /** The code that preflight refuses it with. */
   readonly refused?: string;
   /** @returns why this machine cannot show it */
@@ -79,7 +81,7 @@ export async function carryAll(kinds: readonly Kind[]): Promise<void> {
   });
 }
 
-async function carry(t: Test, system: System, { kind, grows, unlike, refused }: Kind): Promise<void> {
+async function carry(t: Test, system: System, { kind, grows, unlike, refused, strategies }: Kind): Promise<void> {
   const { admin } = system;
   await admin.startApp(kind, 'a');
   try {
@@ -94,8 +96,9 @@ async function carry(t: Test, system: System, { kind, grows, unlike, refused }: 
       return;
     }
     let to = 'b';
-    for (const strategy of Object.values(Strategy)) {
-      const ended = await admin.migrate(kind, to, () => {}, { strategy, verify: true });
+    for (const strategy of strategies ?? Object.values(Strategy)) {
+      const verify = !fetchesOnDemand(strategy);
+      const ended = await admin.migrate(kind, to, () => {}, { strategy, verify });
       t.equal(ended.outcome, 'succeeded', `${strategy}: ${ended.error?.message ?? 'the memory is the same'}`);
       const { damage } = await lookedThrough(system, kind, grows);
       t.same(damage, [], 'the app finds its memory as it left it, and goes on');

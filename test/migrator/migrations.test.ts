@@ -217,6 +217,18 @@ for (const strategy of Object.values(Strategy)) {
   });
 }
 
+t.test('left to choose, the planner takes a strategy that can be verified', async (t) => {
+  const migrations = await open(new World(), t.testdir());
+  const { predictions } = await migrations.plan({ app: 'shop', to: 'b', verify: true });
+  t.same(
+    predictions.map(({ strategy }) => strategy),
+    [Strategy.stopAndCopy, Strategy.preCopy],
+  );
+  const { id } = await migrations.order({ app: 'shop', to: 'b', verify: true });
+  await migrations.settled();
+  t.match(migrations.get(id), { state: 'succeeded', figures: { verifiedBytes: 1 } });
+});
+
 t.test('memory that differs is told by process and address, and the move is rolled back', async (t) => {
   const world = new World();
   world.memory.b = 'other';
@@ -295,6 +307,11 @@ t.test('an order that cannot be is refused by name', async (t) => {
   await t.rejects(migrations.order({ app: 'shoop', to: 'b' }), { code: 'APP_UNKNOWN' });
   await t.rejects(migrations.order({ app: 'shop', to: 'c' }), { code: 'HOST_UNKNOWN' });
   await t.rejects(migrations.order({ app: 'shop', to: 'a' }), { code: 'ALREADY_THERE' });
+  for (const strategy of [Strategy.postCopy, Strategy.hybrid]) {
+    const order = { app: 'shop', to: 'b', strategy, verify: true };
+    await t.rejects(migrations.order(order), { code: 'VERIFY_ON_DEMAND' });
+    await t.rejects(migrations.plan(order), { code: 'VERIFY_ON_DEMAND' });
+  }
 });
 
 t.test('whoever reads the events late reads all of them', async (t) => {

@@ -116,7 +116,7 @@ sub child {
 
 sub lasting {
     my ($work) = @_;
-    return child(sub { my ($tell) = @_; while (1) { $work->(); $tell->(); select undef, undef, undef, 0.01 } });
+    return child(sub { my ($tell) = @_; while (1) { $work->(); $tell->(); select undef, undef, undef, 0.03 } });
 }
 
 my $unread = '';
