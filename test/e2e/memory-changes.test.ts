@@ -1,3 +1,4 @@
+import { Strategy } from '../../migrator/events.ts';
 import { carryAll } from './memory-kinds.ts';
 
 await carryAll([
@@ -8,5 +9,6 @@ await carryAll([
     command: ['/usr/bin/node', '/srv/threads.mjs'],
     name: 'many threads',
     grows: 'childCycles',
+    strategies: [Strategy.stopAndCopy, Strategy.preCopy],
   },
 ]);

@@ -81,7 +81,11 @@ export async function carryAll(kinds: readonly Kind[]): Promise<void> {
   });
 }
 
-async function carry(t: Test, system: System, { kind, grows, unlike, refused, strategies }: Kind): Promise<void> {
+async function carry(
+  t: Test,
+  system: System,
+  { kind, grows, unlike, refused, strategies }: Kind,
+): Promise<void> {
   const { admin } = system;
   await admin.startApp(kind, 'a');
   try {
