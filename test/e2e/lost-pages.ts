@@ -3,7 +3,7 @@ import { type MigrationEvent, Outcome, Strategy } from '../../migrator/events.ts
 import { whyNoLab } from '../lab/needs-lab.ts';
 import type { EndedEvent } from '../system/admin.ts';
 import { slowly, whilePaging } from './paging-faults.ts';
-import { begins, eventually, Scene } from './scene.ts';
+import { begins, Scene } from './scene.ts';
 
 const FLOWING_TIMEOUT_MS = 20_000;
 
@@ -70,38 +70,10 @@ export async function losePages(strategy: Strategy): Promise<void> {
           const kill = () => scene.sh(scene.there, 'pkill -9 -f "^criu lazy-pages"').then(() => {});
           await assertSetBack(t, scene, await moveAndLose(scene, strategy, kill));
         });
-        if (!t.passing()) return;
-        await t.test('the source killed for good: it is said so, and the app can be started anew', (t) =>
-          loseSource(t, scene, strategy),
-        );
       } finally {
         if (!t.passing()) t.comment(scene.system.logs(60));
         await scene.close();
       }
     },
   );
-}
-
-async function loseSource(t: Test, scene: Scene, strategy: Strategy): Promise<void> {
-  const agent = scene.system.agent(scene.here);
-  const { ended, events } = await moveAndLose(scene, strategy, async () => {
-    await agent.kill({ restart: false });
-    await scene.killApp(scene.here);
-  });
-  t.match(ended, { outcome: Outcome.failed, error: { code: 'PAGES_LOST' } });
-  t.ok(
-    events.some(({ type }) => type === 'pages-lost'),
-    'what was lost is told',
-  );
-  t.same(await scene.instances(), [], 'nothing runs');
-  t.equal((await fetch(scene.system.url)).status, 502, 'and nobody is kept waiting for it');
-  await agent.start({ supervise: true });
-  await scene.killGateway();
-  await eventually(
-    'the source to have been asked for what was frozen',
-    () => scene.phaseOn(scene.here, ended.migrationId) === 'lost',
-  );
-  await scene.system.startApp(scene.here);
-  await scene.load.flowing(FLOWING_TIMEOUT_MS);
-  t.match(await scene.instances(), [{ host: scene.here, status: 'running' }], 'started anew, it runs');
 }
