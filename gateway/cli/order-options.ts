@@ -5,7 +5,7 @@ import { parseDurationMs } from './duration.ts';
 
 const STRATEGY_HELP = [
   'how its memory gets there:',
-  'auto, what the planner takes to be best;',
+  'auto, what the planner takes to be best (of all for a container of one process, else of the first two);',
   'pre-copy, ahead while it runs, the rest while it stands still;',
   'stop-and-copy, all of it while it stands still;',
   'hybrid, ahead while it runs, the rest after it runs at the destination;',

@@ -1,6 +1,6 @@
 import type { Agent } from '../agents.ts';
 import type { Footprint } from '../engine/engine.ts';
-import { fetchesOnDemand, type MigrationEvent, type Strategy, type StrategyOrder } from '../events.ts';
+import { AUTO, fetchesOnDemand, type MigrationEvent, type Strategy, type StrategyOrder } from '../events.ts';
 import { choose, PREFERENCE } from './choice.ts';
 import { Cost, costsOf } from './costs.ts';
 import type { Experiences } from './experiences.ts';
@@ -49,7 +49,11 @@ export class Planner {
     const able = PREFERENCE.filter((strategy) => wish.verify !== true || !fetchesOnDemand(strategy));
     const modelled = able.map((strategy) => predict(strategy, situation, costsOf(strategy, wish.app, past)));
     const predictions = modelled.map(({ prediction }) => prediction);
-    const { strategy, reason } = choose(predictions, wish.strategy, wish.maxFreezeMs);
+    // CRIU may lose the pages of all when one process ends while its own are under way: that is nobody's choice but a user's.
+    const safe = predictions.filter(
+      ({ strategy }) => wish.strategy !== AUTO || footprint.processes === 1 || !fetchesOnDemand(strategy),
+    );
+    const { strategy, reason } = choose(safe, wish.strategy, wish.maxFreezeMs);
     const { link, memory } = situation;
     const measured = {
       rttMs: link.rttMs,

@@ -1,4 +1,8 @@
+import { whyNoLab } from '../lab/needs-lab.ts';
+import { borrowSwap } from '../system/swap.ts';
 import { carryAll } from './memory-kinds.ts';
+
+if ((await whyNoLab()) === false) borrowSwap();
 
 await carryAll([
   {

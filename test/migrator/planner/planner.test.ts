@@ -1,10 +1,13 @@
 import path from 'node:path';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
+import type { Agent } from '../../../migrator/agents.ts';
+import { fetchesOnDemand } from '../../../migrator/events.ts';
 import { Migrations } from '../../../migrator/migrations.ts';
 import { Experiences } from '../../../migrator/planner/experiences.ts';
 import { Planner } from '../../../migrator/planner/planner.ts';
 import { Fault, World } from '../world.ts';
+import { situation } from './situations.ts';
 
 const log = pino({ level: 'silent' });
 const apps = new Map([['shop', { container: 'shop', hold: { drainTimeoutMs: 100, maxHoldMs: 400 } }]]);
@@ -74,4 +77,20 @@ t.test('a move that cannot be measured is refused', async (t) => {
   world.faults.set('a.measure', Fault.refuses);
   t.match(await move('b'), { state: 'refused', error: { code: 'REFUSED' } });
   t.same(world.running(), ['a']);
+});
+
+t.test('a container of several processes is moved before its memory only when that is ordered', async (t) => {
+  const planner = new Planner(await Experiences.open(path.join(t.testdir(), 'experiences.json'), log));
+  const [a, b] = [...new World().agents().values()] as [Agent, Agent];
+  const { memory, link } = situation({ mib: 1024, dirtyMibPerS: 200, mbit: 100 });
+  const source = { ...a, measure: async () => ({ memory, link }) };
+  const plan = async (processes: number, strategy: 'auto' | 'hybrid') => {
+    const footprint = { engine: 'runc', port: 1, memoryBytes: 1 << 30, processes, evidence: {} };
+    const wish = { app: 'shop', container: 'shop', strategy };
+    return (await planner.plan(wish, { source, destination: b, footprint }, AbortSignal.timeout(5000))).plan;
+  };
+  t.ok(fetchesOnDemand((await plan(1, 'auto')).strategy));
+  t.notOk(fetchesOnDemand((await plan(8, 'auto')).strategy));
+  t.equal((await plan(8, 'auto')).predictions.length, 4, 'what it would cost is told all the same');
+  t.equal((await plan(8, 'hybrid')).strategy, 'hybrid');
 });
