@@ -1,3 +1,4 @@
+import { anySignal } from '../migrator/any-signal.ts';
 import type { Budget } from './budget.ts';
 
 export interface Rounds<Task> {
@@ -24,7 +25,7 @@ const SLACK = 1.15;
  */
 export async function inRounds<Task>(plan: Rounds<Task>): Promise<number> {
   const { tasks, budget } = plan;
-  const signal = budget === undefined ? plan.signal : AbortSignal.any([plan.signal, budget.signal]);
+  const signal = budget === undefined ? plan.signal : anySignal([plan.signal, budget.signal]);
   const tookMs = new Map<Task, number>();
   let leftOut = 0;
   for (let round = 1; round <= plan.rounds; round += 1) {

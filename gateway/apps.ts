@@ -1,4 +1,5 @@
 import type { ContainerReport } from '../migrator/agent/protocol.ts';
+import { anySignal } from '../migrator/any-signal.ts';
 import { HoldfastError } from '../migrator/errors.ts';
 import type { AppConfig } from './config/schema.ts';
 import type { Placements } from './placements/placements.ts';
@@ -78,7 +79,7 @@ export class Apps {
           retryable: true,
         });
       }
-      await agent.start(container, AbortSignal.any([signal, AbortSignal.timeout(START_DEADLINE_MS)]));
+      await agent.start(container, anySignal([signal, AbortSignal.timeout(START_DEADLINE_MS)]));
       await this.#options.placements.started(app, host);
     });
   }
@@ -99,7 +100,7 @@ export class Apps {
           mend: 'gateway status tells which hosts answer',
         });
       }
-      const within = AbortSignal.any([signal, AbortSignal.timeout(STOP_DEADLINE_MS)]);
+      const within = anySignal([signal, AbortSignal.timeout(STOP_DEADLINE_MS)]);
       await this.#agentOf(place).remove(container, within);
       if ((placements.hostOf(app) ?? place) === place) await placements.stopped(app);
       placements.watch(); // The other one of two copies may be left, and is the app from now on.
@@ -134,7 +135,7 @@ export class Apps {
   }
 
   #ask(signal: AbortSignal): Promise<HostAnswer<ContainerReport[]>[]> {
-    const within = AbortSignal.any([signal, AbortSignal.timeout(SURVEY_DEADLINE_MS)]);
+    const within = anySignal([signal, AbortSignal.timeout(SURVEY_DEADLINE_MS)]);
     return askAll(this.#options.agents.values(), (agent) => agent.containers(within));
   }
 

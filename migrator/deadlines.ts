@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { anySignal } from './any-signal.ts';
 import { HoldfastError } from './errors.ts';
 
 /** How long each call to an agent may take, in milliseconds. From the hold on, the hold's own budget comes first. */
@@ -38,7 +39,7 @@ export async function insist<T>(
   const until = performance.now() + options.withinMs;
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     try {
-      return await attempt(AbortSignal.any([options.signal, AbortSignal.timeout(options.attemptMs)]));
+      return await attempt(anySignal([options.signal, AbortSignal.timeout(options.attemptMs)]));
     } catch (error) {
       const mayPass = !(error instanceof HoldfastError) || error.retryable;
       if (!mayPass || options.signal.aborted || performance.now() + pauseMs > until) throw error;

@@ -1,3 +1,4 @@
+import { anySignal } from './any-signal.ts';
 import type { MigrationContext } from './context.ts';
 import { Deadlines, FOR_AS_LONG_AS_IT_TAKES, insist } from './deadlines.ts';
 import { DumpMemory, type Footprint } from './engine/engine.ts';
@@ -174,7 +175,7 @@ export class Migration {
       await this.#steps.make(
         Step.hold,
         limits.maxHoldMs,
-        () => gate.hold(order.app, { drainTimeoutMs, signal: AbortSignal.any([signal, budget]) }),
+        () => gate.hold(order.app, { drainTimeoutMs, signal: anySignal([signal, budget]) }),
         ({ drainedRequests, drainMs }) => ({ drainedRequests, drainMs }),
       );
     } catch (error) {
@@ -188,7 +189,7 @@ export class Migration {
   async #freeze(budget: AbortSignal): Promise<void> {
     const { order, source } = this.#context;
     await this.#steps.make(Step.freeze, Deadlines.freezeMs, async (signal) => {
-      this.#frozenAt = (await source.freeze(order.id, AbortSignal.any([signal, budget]))).frozenAt;
+      this.#frozenAt = (await source.freeze(order.id, anySignal([signal, budget]))).frozenAt;
     });
   }
 
@@ -196,12 +197,12 @@ export class Migration {
     const { order, source } = this.#context;
     const memory = fetchesOnDemand(order.strategy) ? DumpMemory.leftInPlace : DumpMemory.inImages;
     await this.#steps.make(Step.dump, Deadlines.dumpMs, (signal) =>
-      source.dump(order.id, memory, AbortSignal.any([signal, budget])),
+      source.dump(order.id, memory, anySignal([signal, budget])),
     );
     const { bytesSent, imageBytes } = await this.#steps.make(
       Step.send,
       Deadlines.sendMs,
-      (signal) => source.send(order.id, AbortSignal.any([signal, budget])),
+      (signal) => source.send(order.id, anySignal([signal, budget])),
       (reply) => ({ bytesSent: reply.bytesSent, imageBytes: reply.imageBytes }),
     );
     this.#figures = { ...this.#figures, bytesSent, imageBytes };
@@ -210,13 +211,13 @@ export class Migration {
   async #restore(budget: AbortSignal): Promise<void> {
     const { order, destination } = this.#context;
     await this.#steps.make(Step.restore, Deadlines.restoreMs, async (signal) => {
-      const soon = AbortSignal.any([signal, budget]);
+      const soon = anySignal([signal, budget]);
       if (order.verify) return destination.restoreFrozen(order.id, soon);
       this.#thawedAt((await destination.restore(order.id, soon)).runningAt);
     });
     if (order.verify) await this.#verify(budget);
     await this.#steps.make(Step.healthCheck, Deadlines.healthCheckMs, (signal) =>
-      destination.health(order.id, AbortSignal.any([signal, budget])),
+      destination.health(order.id, anySignal([signal, budget])),
     );
   }
 
@@ -226,7 +227,7 @@ export class Migration {
       Step.verify,
       Deadlines.verifyMs,
       async (signal) => {
-        const soon = AbortSignal.any([signal, budget]);
+        const soon = anySignal([signal, budget]);
         const verified = await verifyMemory(order, source, destination, soon);
         this.#thawedAt((await destination.resume(order.id, soon)).runningAt);
         return verified;

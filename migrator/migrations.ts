@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Agent } from './agents.ts';
+import { anySignal } from './any-signal.ts';
 import type { EventBody, HoldLimits, Order } from './context.ts';
 import { Deadlines, FOR_AS_LONG_AS_IT_TAKES, insist } from './deadlines.ts';
 import { HoldfastError } from './errors.ts';
@@ -127,7 +128,7 @@ export class Migrations {
     const destination = agents.get(to);
     if (source === undefined) throw unknownHost(order.from, agents);
     if (destination === undefined) throw unknownHost(to, agents);
-    const within = (ms: number) => AbortSignal.any([this.#stop.signal, AbortSignal.timeout(ms)]);
+    const within = (ms: number) => anySignal([this.#stop.signal, AbortSignal.timeout(ms)]);
     const footprint = await preflight(order, source, destination, within(Deadlines.preflightMs));
     const wish = { ...order, strategy, maxFreezeMs, verify };
     const hosts = { source, destination, footprint };

@@ -1,3 +1,4 @@
+import { anySignal } from './any-signal.ts';
 import type { MigrationContext } from './context.ts';
 import { FOR_AS_LONG_AS_IT_TAKES } from './deadlines.ts';
 import { toErrorBody } from './errors.ts';
@@ -41,5 +42,5 @@ export class Steps {
 }
 
 export function within(signal: AbortSignal, timeoutMs: number): AbortSignal {
-  return AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+  return anySignal([signal, AbortSignal.timeout(timeoutMs)]);
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { anySignal } from './any-signal.ts';
 import type { MigrationContext } from './context.ts';
 import { Deadlines, FOR_AS_LONG_AS_IT_TAKES, insist } from './deadlines.ts';
 import { type ErrorBody, HoldfastError } from './errors.ts';
@@ -113,6 +114,6 @@ async function close(
 
 /** A source that was never frozen still has its link and its workspace. */
 async function unprepare({ order, source, destination, signal }: MigrationContext): Promise<undefined> {
-  const soon = AbortSignal.any([signal, AbortSignal.timeout(Deadlines.undoMs)]);
+  const soon = anySignal([signal, AbortSignal.timeout(Deadlines.undoMs)]);
   await Promise.all([destination.discard(order.id, soon), source.thaw(order.id, soon)]);
 }

@@ -1,3 +1,4 @@
+import { anySignal } from '../../migrator/any-signal.ts';
 import { type MigrationEvent, Outcome, Step } from '../../migrator/events.ts';
 import type { EndedEvent } from '../../test/system/admin.ts';
 import { nowMs } from '../../test/workload/exchange.ts';
@@ -99,7 +100,7 @@ async function follow(
   asked: AbortSignal,
 ): Promise<Followed> {
   const { admin } = stage.system;
-  const signal = AbortSignal.any([asked, AbortSignal.timeout(MOVE_TIMEOUT_MS)]);
+  const signal = anySignal([asked, AbortSignal.timeout(MOVE_TIMEOUT_MS)]);
   const agent = stage.system.agent('a');
   const { id } = (await admin.call('POST', '/v1/migrations', order)) as { id: string };
   let taken = order.strategy;

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { anySignal } from '../../migrator/any-signal.ts';
 import type { LabHost } from '../../test/lab/lab.ts';
 import { APP_PORT, type AppOptions } from '../../test/system/configs.ts';
 
@@ -26,7 +27,7 @@ const HEALTH_TIMEOUT_MS = 60_000;
 
 export function shell(host: LabHost, script: string, signal: AbortSignal) {
   return host.exec('sh', ['-c', script], {
-    signal: AbortSignal.any([signal, AbortSignal.timeout(STEP_TIMEOUT_MS)]),
+    signal: anySignal([signal, AbortSignal.timeout(STEP_TIMEOUT_MS)]),
   });
 }
 
@@ -45,7 +46,7 @@ export async function overLink(
   asked: AbortSignal,
 ): Promise<void> {
   const broken = new AbortController();
-  const signal = AbortSignal.any([asked, broken.signal]);
+  const signal = anySignal([asked, broken.signal]);
   const listen = `TCP-LISTEN:${TRANSFER_PORT},reuseaddr`;
   // socat tries again until the other side listens.
   const connect = `TCP:${to.host.address}:${TRANSFER_PORT},retry=200,interval=0.01`;

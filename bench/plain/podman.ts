@@ -1,5 +1,6 @@
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { anySignal } from '../../migrator/any-signal.ts';
 import type { LabHost } from '../../test/lab/lab.ts';
 import { appContainer } from '../../test/system/configs.ts';
 import { type Hand, healthy, overLink, shell } from './hand.ts';
@@ -93,7 +94,7 @@ export function podmanByHand(signal: AbortSignal, { preCheckpoint }: { preCheckp
 /** Why `--pre-checkpoint` cannot be had on a host, or `false`. */
 export async function whyNoPreCheckpoint(host: LabHost, signal: AbortSignal): Promise<string | false> {
   const { code } = await host.exec('criu', ['check', '--feature', 'mem_dirty_track'], {
-    signal: AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]),
+    signal: anySignal([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]),
     okCodes: [0, 1],
   });
   return code === 0 ? false : 'not available: no CONFIG_MEM_SOFT_DIRTY';

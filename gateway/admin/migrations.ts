@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
+import { anySignal } from '../../migrator/any-signal.ts';
 import { HoldfastError } from '../../migrator/errors.ts';
 import type { AdminContext } from './context.ts';
 import { encodeEvents } from './event-stream.ts';
@@ -80,7 +81,7 @@ export function migrationRoutes(server: FastifyInstance, context: AdminContext):
     async (request, reply) => {
       const gone = new AbortController();
       reply.raw.once('close', () => gone.abort());
-      const events = migrations.events(request.params.id, AbortSignal.any([gone.signal, stopping]));
+      const events = migrations.events(request.params.id, anySignal([gone.signal, stopping]));
       if (events === undefined) throw unknown(request.params.id);
       const after = Number(request.headers['last-event-id'] ?? 0);
       return reply

@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
+import { anySignal } from '../../migrator/any-signal.ts';
 import { askAll } from '../placements/survey.ts';
 import { describeApps } from './apps.ts';
 import type { AdminContext } from './context.ts';
@@ -47,7 +48,7 @@ export function statusRoutes(server: FastifyInstance, context: AdminContext): vo
 }
 
 async function describeHosts(context: AdminContext, stopping: AbortSignal): Promise<HostReply[]> {
-  const signal = AbortSignal.any([stopping, AbortSignal.timeout(HOST_DEADLINE_MS)]);
+  const signal = anySignal([stopping, AbortSignal.timeout(HOST_DEADLINE_MS)]);
   const answers = await askAll(context.agents.values(), (agent) => agent.info(signal));
   return answers.map((answer) => {
     const agent = context.agents.get(answer.host)?.url ?? '';

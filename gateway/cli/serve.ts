@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { anySignal } from '../../migrator/any-signal.ts';
 
 /** How long a gateway that is stopped waits for what is in flight and for what is moving. */
 const STOP_DEADLINE_MS = 30_000;
@@ -21,7 +22,7 @@ export function serveCommand(program: Command): void {
       log.info({ url: gateway.url, admin: gateway.adminUrl }, 'the gateway is ready');
       const hurry = await stopped;
       log.info('stopping: finishing what is in flight');
-      await gateway.stop(AbortSignal.any([hurry, AbortSignal.timeout(STOP_DEADLINE_MS)]));
+      await gateway.stop(anySignal([hurry, AbortSignal.timeout(STOP_DEADLINE_MS)]));
       log.info('stopped');
     });
 }

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { ContainerReport } from '../../migrator/agent/protocol.ts';
+import { anySignal } from '../../migrator/any-signal.ts';
 import { HoldfastError } from '../../migrator/errors.ts';
 import type { Target } from '../../migrator/gate.ts';
 import type { Placements as MigratorPlacements } from '../../migrator/placements.ts';
@@ -99,7 +100,7 @@ export class Placements implements MigratorPlacements {
   /** Ask every host once and take over what they say. */
   async survey(): Promise<void> {
     const { log, isMoving } = this.#options;
-    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(SURVEY_DEADLINE_MS)]);
+    const signal = anySignal([this.#stop.signal, AbortSignal.timeout(SURVEY_DEADLINE_MS)]);
     const agents = [...this.#options.hosts.values()].map(({ agent }) => agent);
     const before = new Map([...this.#places].map(([app, { host }]) => [app, host]));
     const answers = await askAll(agents, (agent) => agent.containers(signal));

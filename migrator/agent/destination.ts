@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { anySignal } from '../any-signal.ts';
 import type { Footprint } from '../engine/engine.ts';
 import { HoldfastError } from '../errors.ts';
 import { PARENT_DIR } from '../memory/parent.ts';
@@ -200,7 +201,7 @@ export class DestinationSide {
     const { container } = this.#record(id, 'health', [Phase.restored]);
     await this.#turn(id, container, Deadlines.healthMs, async (signal) => {
       this.#record(id, 'health', [Phase.restored]);
-      const soon = AbortSignal.any([signal, AbortSignal.timeout(Deadlines.healthyMs)]);
+      const soon = anySignal([signal, AbortSignal.timeout(Deadlines.healthyMs)]);
       await engineOf(this.#host, container).healthy(container, soon);
     });
   }

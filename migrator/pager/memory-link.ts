@@ -1,6 +1,7 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
+import { anySignal } from '../any-signal.ts';
 import { type ErrorBody, fromErrorBody, HoldfastError } from '../errors.ts';
 import { type Answer, encodeAsk, readReply } from '../memory/memory-frame.ts';
 import { ByteReader } from '../transfer/byte-reader.ts';
@@ -113,7 +114,7 @@ export class MemoryLink {
       try {
         // A connection that broke while nothing was wanted of it is not made anew until something is.
         while (this.#questions.length === 0 && !signal.aborted) await this.#wanted();
-        await this.link.open(AbortSignal.any([signal, AbortSignal.timeout(OPEN_MS)]));
+        await this.link.open(anySignal([signal, AbortSignal.timeout(OPEN_MS)]));
         await this.#converse();
       } catch (error) {
         if (signal.aborted) return;

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { anySignal } from '../any-signal.ts';
 import { HoldfastError } from '../errors.ts';
 import type { Link } from './link.ts';
 
@@ -103,7 +104,7 @@ function wholeRate(arrivals: readonly Arrival[]): number | undefined {
 async function sendFor(link: Link, forMs: number, signal: AbortSignal): Promise<Arrival[]> {
   const arrivals: Arrival[] = [];
   const time = AbortSignal.timeout(Math.ceil(forMs));
-  const stop = AbortSignal.any([signal, time]);
+  const stop = anySignal([signal, time]);
   const request = link.request('PUT', PROBE_PATH, {
     'content-type': 'application/octet-stream',
     'content-length': String(MOST_BYTES),

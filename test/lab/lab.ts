@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { anySignal } from '../../migrator/any-signal.ts';
 import { HoldfastError } from '../../migrator/errors.ts';
 import { applyCut, applyLink } from './cable.ts';
 import { type LabHost, labHost, startHost } from './host.ts';
@@ -68,7 +69,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
   const rootfs = await ensureRootfs(log, asked, packages);
   removeOrphans(log);
 
-  const signal = AbortSignal.any([asked, AbortSignal.timeout(UP_TIMEOUT_MS)]);
+  const signal = anySignal([asked, AbortSignal.timeout(UP_TIMEOUT_MS)]);
   const owner = keep ? null : identityOf(process.pid);
   const empty: LabState = { name, owner: identityOf(process.pid), subnet: 0, switchPid: 0, hosts: [] };
   claimName(empty);

@@ -1,5 +1,6 @@
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
+import { anySignal } from '../../migrator/any-signal.ts';
 import { HoldfastError } from '../../migrator/errors.ts';
 import { run } from '../../migrator/process.ts';
 import { cleanEnv } from './started.ts';
@@ -63,7 +64,7 @@ export async function needPrograms(
   log(`lab: installing ${names.join(', ')}`);
   const apt = async (...args: string[]) =>
     run('apt-get', ['-qq', '-o', 'DPkg::Lock::Timeout=120', ...args], {
-      signal: AbortSignal.any([signal, AbortSignal.timeout(APT_TIMEOUT_MS)]),
+      signal: anySignal([signal, AbortSignal.timeout(APT_TIMEOUT_MS)]),
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
     });
   const install = () => apt('install', '-y', '--no-install-recommends', ...names);
@@ -118,7 +119,7 @@ async function missingFeatures(delay: boolean, signal: AbortSignal): Promise<str
   const inside = ['-n', '-m', '--propagation', 'private', 'sh', '-c', `${lines.join('\n')}\n:`];
   try {
     const { stdout } = await run('unshare', inside, {
-      signal: AbortSignal.any([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]),
+      signal: anySignal([signal, AbortSignal.timeout(PROBE_TIMEOUT_MS)]),
       env: cleanEnv(),
     });
     return stdout.split('\n').filter(Boolean);

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { anySignal } from '../../migrator/any-signal.ts';
 import { HoldfastError } from '../../migrator/errors.ts';
 import { run } from '../../migrator/process.ts';
 import { needPrograms } from './machine.ts';
@@ -86,7 +87,7 @@ async function build(
   try {
     const build = ['mmdebstrap', ...OPTIONS, `--include=${packages.join(',')}`, SUITE, part, mirror];
     await run('setpriv', [...GUARD, ...build], {
-      signal: AbortSignal.any([signal, AbortSignal.timeout(BUILD_TIMEOUT_MS)]),
+      signal: anySignal([signal, AbortSignal.timeout(BUILD_TIMEOUT_MS)]),
     });
     await rename(part, dir);
   } catch (cause) {
@@ -134,7 +135,7 @@ async function debianMirror(signal: AbortSignal): Promise<string> {
 
 /** Hold a lock file while `body` runs. flock(1) holds it for us, and the kernel lets go when this process dies. */
 async function withLock(file: string, signal: AbortSignal, body: () => Promise<void>): Promise<void> {
-  const deadline = AbortSignal.any([signal, AbortSignal.timeout(LOCK_TIMEOUT_MS)]);
+  const deadline = anySignal([signal, AbortSignal.timeout(LOCK_TIMEOUT_MS)]);
   const holder = spawn('flock', [file, 'sh', '-c', 'echo locked; exec cat'], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { anySignal } from '../../migrator/any-signal.ts';
 import { HoldfastError } from '../../migrator/errors.ts';
 import { entryCgroup, hierarchies, hostCgroup, makeCgroups, settleCgroups } from './cgroups.ts';
 
@@ -48,7 +49,7 @@ export async function startPart(
 }
 
 async function ready(child: ChildProcess, member: string, signal: AbortSignal): Promise<void> {
-  const deadline = AbortSignal.any([signal, AbortSignal.timeout(READY_TIMEOUT_MS)]);
+  const deadline = anySignal([signal, AbortSignal.timeout(READY_TIMEOUT_MS)]);
   const giveUp = () => child.kill('SIGKILL');
   let said = '';
   child.stderr?.on('data', (chunk: Buffer) => {

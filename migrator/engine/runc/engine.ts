@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { anySignal } from '../../any-signal.ts';
 import { dumpServerArgs, freePort } from '../../criu/dump-server.ts';
 import { criuError, Phase } from '../../criu/errors.ts';
 import { watchRunaway } from '../../criu/runaway.ts';
@@ -235,7 +236,7 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
         logFile: join(workspace.workDir, 'runc-restore.log'),
         cwd: bundleDir,
         onAbort: OnAbort.kill,
-        signal: AbortSignal.any([signal, runaway.signal]),
+        signal: anySignal([signal, runaway.signal]),
       });
       if (code !== 0) throw await criuError(Phase.restore, logFile, said);
     } catch (error) {

@@ -1,5 +1,6 @@
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { anySignal } from '../../any-signal.ts';
 import { HoldfastError } from '../../errors.ts';
 import { DEFAULT_HEALTH, type RuncContainer } from './config.ts';
 
@@ -26,7 +27,7 @@ export async function waitHealthy(
     }
     let pauseMs = intervalMs;
     try {
-      const status = await ask(url, AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]));
+      const status = await ask(url, anySignal([signal, AbortSignal.timeout(timeoutMs)]));
       if (status >= 200 && status < 400) return;
       last = `it answered ${status}`;
     } catch (error) {
