@@ -51,6 +51,7 @@ export class Migrations {
   /** App to migration. Entered before anything is awaited, so that two orders at once cannot both pass. */
   readonly #underWay = new Map<string, string>();
   readonly #running = new Set<Promise<void>>();
+  readonly #tidying = new Set<Promise<void>>();
   readonly #listeners = new Set<(event: MigrationEvent) => void>();
   readonly #stop = new AbortController();
 
@@ -86,7 +87,7 @@ export class Migrations {
         const { migration, journal } = opened;
         if (isUndecided(record))
           await this.#track(id, record.app, journal, migration, () => migration.resume());
-        else void this.#tidy(migration, journal, record.state as Outcome, { clean: false });
+        else this.#tidy(migration, journal, record.state as Outcome, { clean: false });
       }),
     );
   }
@@ -168,6 +169,7 @@ export class Migrations {
   async close(): Promise<void> {
     this.#stop.abort(new HoldfastError('GATEWAY_STOPPED', 'the gateway is stopping', { retryable: true }));
     await this.settled();
+    await Promise.all(this.#tidying);
   }
 
   #orderFor(app: string, to: string): Omit<Order, 'strategy' | 'maxFreezeMs' | 'verify'> {
@@ -251,7 +253,7 @@ export class Migrations {
       try {
         const outcome = await run();
         if (outcome !== undefined && outcome !== Outcome.failed)
-          void this.#tidy(migration, journal, outcome, migration);
+          this.#tidy(migration, journal, outcome, migration);
         else await journal.close();
       } catch (error) {
         this.#options.log.error({ err: error, migration: id, app }, 'the migration broke off');
@@ -266,7 +268,13 @@ export class Migrations {
   }
 
   /** Until no host has anything left of the migration. Goes on for as long as a host does not answer. */
-  async #tidy(
+  #tidy(migration: Migration, journal: Journal, outcome: Outcome, state: { clean: boolean }): void {
+    const tidied = this.#takeAway(migration, journal, outcome, state);
+    this.#tidying.add(tidied);
+    tidied.finally(() => this.#tidying.delete(tidied));
+  }
+
+  async #takeAway(
     migration: Migration,
     journal: Journal,
     outcome: Outcome,

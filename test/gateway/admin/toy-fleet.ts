@@ -1,3 +1,5 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import type { Test } from 'tap';
@@ -92,21 +94,24 @@ export async function toyFleet(
     { connectTimeoutMs: 1000, headTimeoutMs: 1000, bodyTimeoutMs: 1000 },
   );
   const isMoving = (app: string): boolean => migrations.undecidedApps().includes(app);
+  // Its own, not the test's: that one goes before what is torn down here has written its last.
+  const dir = await mkdtemp(join(tmpdir(), 'holdfast-fleet-'));
   const placements = await Placements.open({
     apps: new Map([['shop', 'shop']]),
     hosts: new Map([...agents].map(([host, agent]) => [host, { agent, address: '127.0.0.1' }])),
-    memory: new PlacementMemory(join(t.testdir(), 'placements.json')),
+    memory: new PlacementMemory(join(dir, 'placements.json')),
     log,
     onPlaced: (app, target) => gates.setTarget(app, target),
     isMoving,
   });
+  const experiences = await Experiences.open(join(dir, 'experiences.json'), log);
   const migrations = await Migrations.open({
     gate: gates,
     agents,
     apps: new Map([['shop', { container: 'shop', hold: gateLimits }]]),
     placements,
-    planner: new Planner(await Experiences.open(join(t.testdir(), 'experiences.json'), log)),
-    journalDir: join(t.testdir(), 'journal'),
+    planner: new Planner(experiences),
+    journalDir: join(dir, 'journal'),
     log,
   });
   const draining = new AbortController();
@@ -143,9 +148,11 @@ export async function toyFleet(
     stopping.abort();
     await server.close();
     await migrations.close();
+    await experiences.close();
     await placements.close();
     await gates.close();
     world.stop();
+    await rm(dir, { recursive: true });
   });
   return fleet;
 }
