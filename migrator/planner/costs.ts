@@ -39,15 +39,15 @@ const inImages: Costs = {
   ...always,
   dump: { base: 80, slope: 1.5 },
   send: { base: 30, slope: 1 },
-  restore: { base: 90, slope: 0.8 },
+  restore: { base: 90, slope: 2 },
   'health-check': { base: 10, slope: 0 },
 };
 const onDemand: Costs = {
   ...always,
   dump: { base: 80, slope: 1.5 },
   send: { base: 20, slope: 1 },
-  restore: { base: 120, slope: 0.8 },
-  'health-check': { base: 30, slope: 0 },
+  restore: { base: 200, slope: 2 },
+  'health-check': { base: 500, slope: 0 },
   'page-in': { base: 50, slope: 1 },
 };
 const ASSUMED: Readonly<Record<Strategy, Costs>> = {
