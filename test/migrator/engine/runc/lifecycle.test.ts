@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import t from 'tap';
 import { assertNothingLeft, codeOf, inLab } from './fixtures/in-lab.ts';
 import { app } from './fixtures/lab-engine.ts';
@@ -45,7 +46,9 @@ await inLab(containers, ['a'], async ([a]) => {
     t.equal(await codeOf(a.call('freeze', 'app')), 'CONTAINER_NOT_RUNNING');
     const listener = await a.listen(8080);
     t.equal(await codeOf(a.call('start', 'app')), 'PORT_TAKEN');
+    const gone = once(listener, 'exit');
     listener.kill('SIGKILL');
+    await gone; // Or the next to start finds the port taken.
   });
 
   await t.test('removing a frozen container leaves nothing and lets nothing run', async (t) => {
