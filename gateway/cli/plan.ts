@@ -18,7 +18,7 @@ export function planCommand(program: Command): void {
   });
 }
 
-export function planText({ strategy, reason, predictions, measured }: Plan): string {
+function planText({ strategy, reason, predictions, measured }: Plan): string {
   const { rttMs, rateBps, memoryBytes, dirtyBytesPerS, hotBytes, learntFrom } = measured;
   const rows = predictions.map((prediction) => [
     prediction.strategy === strategy ? '*' : '',

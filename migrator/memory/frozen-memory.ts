@@ -3,7 +3,8 @@ import { crc32 } from 'node:zlib';
 import { HoldfastError, toErrorBody } from '../errors.ts';
 import { BufferStore } from '../transfer/buffers.ts';
 import { ByteReader } from '../transfer/byte-reader.ts';
-import { codecs, Encoding } from '../transfer/codec.ts';
+import { codecs } from '../transfer/codec.ts';
+import { asItIs, encode } from '../transfer/encode.ts';
 import { EncodingChoice } from '../transfer/encoding-choice.ts';
 import { linkBroken } from '../transfer/errors.ts';
 import { CHUNK_BYTES, PAGE_BYTES } from '../transfer/frame.ts';
@@ -130,7 +131,8 @@ async function answerAfter(
   { parts, raw }: Found,
   to: { choice: EncodingChoice; meter: LinkMeter; response: ServerResponse },
 ): Promise<void> {
-  const { encoding, payload } = await encode(raw, to.choice);
+  const { encoding, payload } =
+    raw.length < WORTH_ENCODING_BYTES ? asItIs(raw) : await encode(raw, to.choice);
   const header = encodeReply(
     {
       pid: ask.pid,
@@ -146,21 +148,6 @@ async function answerAfter(
   await before;
   to.meter.handed(header.length + payload.length);
   await write(to.response, [header, payload]);
-}
-
-async function encode(
-  raw: Buffer,
-  choice: EncodingChoice,
-): Promise<{ encoding: Encoding; payload: Uint8Array }> {
-  const codec = raw.length < WORTH_ENCODING_BYTES ? undefined : choice.choose(raw.length);
-  if (codec === undefined) return { encoding: Encoding.identity, payload: raw };
-  const startedAt = performance.now();
-  const encoded = await codec.encode(raw);
-  const durationMs = performance.now() - startedAt;
-  const worthSending = choice.encoded({ sizeBytes: raw.length, encodedBytes: encoded.length, durationMs });
-  return worthSending
-    ? { encoding: codec.encoding, payload: encoded }
-    : { encoding: Encoding.identity, payload: raw };
 }
 
 /** Settles when the kernel has all of it: no second answer piles up here. */

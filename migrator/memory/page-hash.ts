@@ -16,11 +16,11 @@ export function hashOf(page: Uint8Array): Uint32Array {
   return new Uint32Array(BigUint64Array.of(firstHash(page), secondHash(page)).buffer);
 }
 
-export function firstHash(page: Uint8Array): bigint {
+function firstHash(page: Uint8Array): bigint {
   return xxh64(page);
 }
 
-export function secondHash(page: Uint8Array): bigint {
+function secondHash(page: Uint8Array): bigint {
   return xxh64(page, SECOND_SEED);
 }
 

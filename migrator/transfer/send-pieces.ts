@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { BufferStore } from './buffers.ts';
-import { type Codec, Encoding } from './codec.ts';
+import type { Codec } from './codec.ts';
+import { encode } from './encode.ts';
 import { EncodingChoice } from './encoding-choice.ts';
 import { CHUNK_BYTES, encodeFrame } from './frame.ts';
 import type { LinkMeter } from './link-meter.ts';
@@ -91,19 +92,4 @@ async function toFrame(piece: Piece, choice: EncodingChoice, buffers: BufferStor
   );
   const { buffer } = piece;
   return { parts: [header, payload], release: () => buffer && buffers.give(buffer) };
-}
-
-async function encode(
-  raw: Buffer,
-  choice: EncodingChoice,
-): Promise<{ encoding: Encoding; payload: Uint8Array }> {
-  const codec = raw.length === 0 ? undefined : choice.choose(raw.length);
-  if (codec === undefined) return { encoding: Encoding.identity, payload: raw };
-  const startedAt = performance.now();
-  const encoded = await codec.encode(raw);
-  const durationMs = performance.now() - startedAt;
-  const worthSending = choice.encoded({ sizeBytes: raw.length, encodedBytes: encoded.length, durationMs });
-  return worthSending
-    ? { encoding: codec.encoding, payload: encoded }
-    : { encoding: Encoding.identity, payload: raw };
 }

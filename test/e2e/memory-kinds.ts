@@ -38,7 +38,7 @@ const CYCLES = 3;
 const MOUNTS = [{ source: '/opt/holdfast/test/workload/memory', destination: '/srv', readOnly: true }];
 
 /** Run an app for each of `kinds`. Settles when `body` has; what it throws away is the system's logs. */
-export async function withKeepers(
+async function withKeepers(
   title: string,
   kinds: readonly Pick<Kind, 'kind' | 'command'>[],
   body: (t: Test, system: System) => Promise<void>,

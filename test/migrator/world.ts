@@ -62,6 +62,8 @@ export class World implements Gate, Placements {
   readonly faults = new Map<string, Fault>();
   /** Hosts that do not answer at all. */
   readonly away = new Set<string>();
+  /** Hears of each call to a host that is away. */
+  missed: (host: string) => void = () => {};
   #lease: NodeJS.Timeout | undefined;
 
   clone(): World {
@@ -111,7 +113,10 @@ export class World implements Gate, Placements {
       this.calls.push(`${host}.${name}`);
       const fault = this.faults.get(`${host}.${name}`);
       const unreachable = new HoldfastError('AGENT_UNREACHABLE', `${host} is away`, { retryable: true });
-      if (this.away.has(host)) throw unreachable;
+      if (this.away.has(host)) {
+        this.missed(host);
+        throw unreachable;
+      }
       if (fault === Fault.refuses) throw new HoldfastError('REFUSED', `${host} will not ${name}`);
       this.faults.delete(`${host}.${name}`);
       if (fault === Fault.unreachableOnce) throw unreachable;

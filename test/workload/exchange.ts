@@ -12,8 +12,6 @@ export interface VisitAnswer {
   readonly digest?: string;
 }
 
-export const ExchangeOutcome = { answered: 'answered', failed: 'failed' } as const;
-
 interface ExchangeBase {
   readonly id: string;
   readonly user: string;
