@@ -12,6 +12,8 @@ export const Deadlines = {
   dumpMs: 60_000,
   sendMs: 120_000,
   restoreMs: 60_000,
+  /** Of a move on demand that is verified: all of the memory that `send` would have carried. */
+  pageInFrozenMs: 120_000,
   verifyMs: 60_000,
   healthCheckMs: 10_000,
   commitMs: 2_000,

@@ -12,7 +12,7 @@ export const Step = {
   dump: 'dump',
   send: 'send',
   restore: 'restore',
-  /** Only when it was ordered. */
+  /** Only when it was ordered. Memory that is fetched on demand is all fetched before: `page-in` then comes here. */
   verify: 'verify',
   healthCheck: 'health-check',
   commit: 'commit',

@@ -5,7 +5,7 @@ import { DumpMemory, type Footprint } from './engine/engine.ts';
 import { type ErrorBody, HoldfastError, toErrorBody } from './errors.ts';
 import { type Figures, fetchesOnDemand, type MigrationEvent, Outcome, Step, sendsAhead } from './events.ts';
 import { holdBudgetMs, leaseMs } from './hold-budget.ts';
-import { isPagesLost, pageIn, withPageIn } from './page-in.ts';
+import { isPagesLost, pageIn, pageInFrozen, withPageIn } from './page-in.ts';
 import { type Planned, predictionOf } from './planner/planner.ts';
 import type { Prediction } from './planner/prediction.ts';
 import { preflight } from './preflight.ts';
@@ -107,7 +107,8 @@ export class Migration {
       return this.#goBack(error);
     }
     await this.#release();
-    if (fetchesOnDemand(this.#context.order.strategy)) {
+    // Of a move that was verified all pages were there before the commit. After a crash only the destination knows.
+    if (fetchesOnDemand(this.#context.order.strategy) && this.#figures.pageInMs === undefined) {
       try {
         this.#figures = withPageIn(this.#figures, await pageIn(this.#context, this.#steps));
       } catch (error) {
@@ -215,7 +216,12 @@ export class Migration {
       if (order.verify) return destination.restoreFrozen(order.id, soon);
       this.#thawedAt((await destination.restore(order.id, soon)).runningAt);
     });
-    if (order.verify) await this.#verify(budget);
+    if (order.verify) {
+      if (fetchesOnDemand(order.strategy)) {
+        this.#figures = withPageIn(this.#figures, await pageInFrozen(this.#context, this.#steps, budget));
+      }
+      await this.#verify(budget);
+    }
     await this.#steps.make(Step.healthCheck, Deadlines.healthCheckMs, (signal) =>
       destination.health(order.id, anySignal([signal, budget])),
     );

@@ -15,7 +15,6 @@ import type { Planner } from './planner/planner.ts';
 import type { Plan } from './planner/prediction.ts';
 import { preflight } from './preflight.ts';
 import { type MigrationRecord, recordOf } from './record.ts';
-import { assertVerifiable } from './verification.ts';
 
 export interface MigrationsOptions {
   readonly gate: Gate;
@@ -95,12 +94,10 @@ export class Migrations {
   /**
    * Order a move. Settles once it is in the journal; `events` tells how it goes on.
    *
-   * @throws HoldfastError `APP_UNKNOWN`, `HOST_UNKNOWN`, `NO_TARGET`, `ALREADY_THERE`, `MIGRATION_UNDER_WAY`,
-   * `VERIFY_ON_DEMAND`
+   * @throws HoldfastError `APP_UNKNOWN`, `HOST_UNKNOWN`, `NO_TARGET`, `ALREADY_THERE`, `MIGRATION_UNDER_WAY`
    */
   async order(request: MigrationRequest): Promise<MigrationRecord> {
     const { app, to, strategy = AUTO, maxFreezeMs, verify } = request;
-    assertVerifiable(strategy, verify);
     const order = { ...this.#orderFor(app, to), strategy, maxFreezeMs, verify };
     this.#underWay.set(app, order.id);
     try {
@@ -122,7 +119,6 @@ export class Migrations {
    * @throws HoldfastError as `order`, what preflight and the planner find against it
    */
   async plan({ app, to, strategy = AUTO, maxFreezeMs, verify }: MigrationRequest): Promise<Plan> {
-    assertVerifiable(strategy, verify);
     const { agents, planner } = this.#options;
     const order = this.#orderFor(app, to);
     const source = agents.get(order.from);

@@ -1,4 +1,5 @@
 import type { PageInReply } from './agent/protocol.ts';
+import { anySignal } from './any-signal.ts';
 import type { MigrationContext } from './context.ts';
 import { Deadlines, FOR_AS_LONG_AS_IT_TAKES, insist } from './deadlines.ts';
 import { HoldfastError } from './errors.ts';
@@ -22,6 +23,26 @@ export function pageIn(context: MigrationContext, steps: Steps): Promise<PageInR
         withinMs: FOR_AS_LONG_AS_IT_TAKES,
         signal,
       }),
+    (reply) => ({ ...reply }),
+  );
+}
+
+/**
+ * The same for an instance that stands still and is not committed: nothing waits for a page, and to go back is still easy.
+ *
+ * @param budget of the hold: what is not over by then is given up
+ * @throws HoldfastError what the destination answers, or `DEADLINE`
+ */
+export function pageInFrozen(
+  context: MigrationContext,
+  steps: Steps,
+  budget: AbortSignal,
+): Promise<PageInReply> {
+  const { order, destination } = context;
+  return steps.make(
+    Step.pageIn,
+    Deadlines.pageInFrozenMs,
+    (signal) => destination.pageIn(order.id, anySignal([signal, budget])),
     (reply) => ({ ...reply }),
   );
 }

@@ -1,6 +1,5 @@
 import type { Agent } from './agents.ts';
 import { HoldfastError } from './errors.ts';
-import { fetchesOnDemand, type StrategyOrder } from './events.ts';
 
 /** A range of addresses, in hexadecimal, is as long as the agents sum at a time. */
 const RANGE_BYTES = 1024 * 1024;
@@ -8,18 +7,6 @@ const RANGE_BYTES = 1024 * 1024;
 export interface Verified {
   readonly processes: number;
   readonly verifiedBytes: number;
-}
-
-/** @throws HoldfastError `VERIFY_ON_DEMAND` for a strategy by which the app runs on before its memory is there */
-export function assertVerifiable(strategy: StrategyOrder, verify: boolean | undefined): void {
-  if (verify !== true || !fetchesOnDemand(strategy)) return;
-  throw new HoldfastError(
-    'VERIFY_ON_DEMAND',
-    `by ${strategy} the app runs on before all of its memory is there to be compared`,
-    {
-      mend: 'order pre-copy, stop-and-copy or auto, or do without verify',
-    },
-  );
 }
 
 /**

@@ -33,7 +33,8 @@ export const MigrationOrder = Type.Object(
     ),
     verify: Type.Optional(
       Type.Boolean({
-        description: 'Compare the memory of both ends before the app runs on; a difference is rolled back.',
+        description:
+          'Compare the memory of both ends before the app runs on; a difference is rolled back. With post-copy and hybrid all of it is fetched before, in the freeze.',
       }),
     ),
   },

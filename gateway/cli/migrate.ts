@@ -13,13 +13,18 @@ const EXIT_OF: Readonly<Record<Outcome, Exit>> = {
   [Outcome.failed]: Exit.failed,
 };
 
+const VERIFY_HELP = [
+  'compare the memory of both ends before the app runs on.',
+  'It lengthens the freeze, above all of hybrid and post-copy: all that is missing is fetched first, while the app stands still',
+].join(' ');
+
 export function migrateCommand(program: Command): void {
   withAdminOptions(
     withOrderOptions(
       program
         .command('migrate <app>')
         .description('move an app to another host while it is used, and follow the move to its end')
-        .option('--verify', 'compare the memory of both ends before the app runs on; lengthens the freeze'),
+        .option('--verify', VERIFY_HELP),
     ),
   ).action(async (app: string, options: AdminOptions & OrderOptions & { verify?: true }) => {
     const [{ followMigration }, { Progress }, { printJson }, { fromErrorBody }, { reportFailure }] =

@@ -16,6 +16,8 @@ export const Deadlines = {
   dumpMs: 120_000,
   sendMs: 300_000,
   restoreMs: 120_000,
+  /** While the instance stands still. */
+  pageInFrozenMs: 300_000,
   sumMs: 120_000,
   healthMs: 30_000,
   /** Less than the gateway waits, so that it hears what the app answered last. */

@@ -216,21 +216,22 @@ export class DestinationSide {
       if (record.phase === Phase.lost) return void (await this.#pagers.pageIn(id));
       if (isOver(record) || this.#leases.isFenced(id)) throw leaseExpired(id);
       if (record.phase !== Phase.restored) throw wrongPhase(id, record.phase, 'commit');
-      const phase = await this.#pagers.phaseOfCommit(id, signal);
+      const committed = await this.#pagers.atCommit(id, signal);
       if (this.#leases.isFenced(id)) throw leaseExpired(id);
       // Between these two no timer can fire: from here on the lease does not run out.
       this.#leases.end(id);
       try {
-        await this.#host.records.save({ ...record, phase });
+        await this.#host.records.save({ ...record, ...committed });
       } catch (error) {
         this.#leases.begin(id, RETRY_MS);
         throw error;
       }
       this.#admitted.delete(id);
-      if (phase === Phase.paging) {
+      if (committed.phase === Phase.paging) {
         this.#pagers.follow(id);
         return;
       }
+      this.#pagers.forget(id);
       // A directory left over is not worth the gateway's second thoughts: the next start sweeps it away.
       await this.#host.workspaces.remove(id).catch((error: unknown) => {
         this.#host.log.warn({ migrationId: id, err: error }, 'the workspace could not be removed');
@@ -238,9 +239,18 @@ export class DestinationSide {
     });
   }
 
-  /** Settles when a committed instance needs its source no more. @throws HoldfastError `PAGES_LOST`, `DEADLINE` */
+  /**
+   * Settles when an instance that is committed, or stands still, needs its source no more.
+   *
+   * @throws HoldfastError `PAGES_LOST`, `DEADLINE`
+   */
   async pageIn(id: string): Promise<PageInReply> {
-    return this.#pagers.pageIn(id);
+    const known = this.#host.records.get(id);
+    if (known?.phase !== Phase.restoredFrozen) return this.#pagers.pageIn(id);
+    return this.#turn(id, known.container, Deadlines.pageInFrozenMs, async (signal) => {
+      this.#record(id, 'page-in', [Phase.restoredFrozen]);
+      return this.#pagers.whole(id, signal);
+    });
   }
 
   /** Undo everything of this migration here. @throws HoldfastError `MIGRATION_OVER` after a commit */

@@ -61,19 +61,23 @@ export class Pagers {
   }
 
   /**
-   * The phase of an instance that is for good as of now.
+   * How it stands with an instance that is for good as of now: whether it still needs its source, and if not, what
+   * fetching its memory came to.
    *
    * @throws HoldfastError `PAGES_LOST` when there is nothing left of it
    */
-  async phaseOfCommit(
-    id: string,
-    signal: AbortSignal,
-  ): Promise<typeof Phase.committed | typeof Phase.paging> {
+  async atCommit(id: string, signal: AbortSignal): Promise<Pick<MigrationRecord, 'phase' | 'pageIn'>> {
     const paged = this.#paged.get(id);
-    if (!paged) return Phase.committed;
-    const { state, error } = await paged.pager.status(signal);
+    if (!paged) return { phase: Phase.committed };
+    const { state, error, figures } = await paged.pager.status(signal);
     if (state === PagerState.failed || state === PagerState.stopped) throw lostBy(error);
-    return Phase.paging;
+    if (state !== PagerState.complete) return { phase: Phase.paging };
+    return { phase: Phase.committed, pageIn: replyOf(figures) };
+  }
+
+  /** It is on record that its pages are all here. */
+  forget(id: string): void {
+    this.#paged.delete(id);
   }
 
   /** From its commit on: see a migration through to its last page, or to the end of its instance. */
@@ -93,7 +97,18 @@ export class Pagers {
     this.follow(id);
   }
 
-  /** Settles when every page is over. @throws HoldfastError `PAGES_LOST`, `DEADLINE` */
+  /**
+   * Settles when every page is at an instance that is not committed yet.
+   *
+   * @throws HoldfastError `PAGES_LOST` when there is nothing left of it, `DEADLINE`
+   */
+  async whole(id: string, signal: AbortSignal): Promise<PageInReply> {
+    const status = await this.#paged.get(id)?.pager.ended(signal);
+    if (status?.state !== PagerState.complete) throw lostBy(status?.error);
+    return replyOf(status.figures);
+  }
+
+  /** Settles when every page is at a committed instance. @throws HoldfastError `PAGES_LOST`, `DEADLINE` */
   async pageIn(id: string): Promise<PageInReply> {
     const soon = AbortSignal.timeout(Deadlines.pageInMs);
     const followed = this.#followed.get(id);

@@ -29,7 +29,7 @@ import { DumpMemory } from '../engine/engine.ts';
  * | `POST /v1/migrations/ID/health` | destination | gateway |
  * | `POST /v1/migrations/ID/commit` | destination | gateway: the instance is for good |
  * | `POST /v1/migrations/ID/memory` | source | another agent's pager: memory of the frozen processes, see docs/lazy-pages.md |
- * | `POST /v1/migrations/ID/page-in` | destination | gateway: wait until every page is over |
+ * | `POST /v1/migrations/ID/page-in` | destination | gateway: wait until every page is over, at what is committed or stands still |
  * | `POST /v1/migrations/ID/discard` | destination | gateway: undo everything of this migration here |
  * | `POST /v1/migrations/ID/thaw` | source | gateway: undo everything of this migration here |
  * | `POST /v1/migrations/ID/finish` | source | gateway: the destination is for good, remove the container here |

@@ -8,8 +8,8 @@ import { pagerFailed } from './errors.ts';
 import { PagerFile } from './protocol.ts';
 
 /**
- * Runs the daemon, and kills every process of the container the moment it ends badly: when it does, the kernel answers
- * their faults with zeros. It does so as well when the pager was killed, which the daemon does not survive. Whoever ends
+ * Runs the daemon, and kills every process of the container, frozen or not, the moment it ends badly: when it does, the
+ * kernel answers their faults with zeros. It does so as well when the pager was killed, which the daemon does not survive. Whoever ends
  * a service sends its signals to all of it: neither of the two may go by that.
  */
 const GUARD = `
@@ -21,6 +21,7 @@ code=$?
 if [ $code -ne 0 ]; then
   while pids=$(find "$cgroup" -name cgroup.procs -exec cat {} + 2>/dev/null); [ -n "$pids" ]; do
     kill -9 $pids 2>/dev/null
+    [ ! -e "$cgroup/freezer.state" ] || echo THAWED >"$cgroup/freezer.state"
   done
 fi
 exit $code`;

@@ -16,6 +16,8 @@ export interface Situation {
   readonly memory: MemorySurvey;
   /** What is not private memory and travels during the freeze, whatever the strategy: shared memory, files on tmpfs. */
   readonly eagerBytes: number;
+  /** All of the memory is to be at the destination before the app runs on there, to be compared. */
+  readonly verify?: boolean | undefined;
 }
 
 /** Of a step, or of the bytes: the quantity it grows with, and the round trips in it, which are known and not learnt. */
@@ -41,10 +43,11 @@ const MIB = 1024 * 1024;
 const BEFORE_HOLD: readonly Step[] = [Step.preflight, Step.plan, Step.prepare, Step.preCopy];
 const FROZEN: readonly Step[] = [Step.freeze, Step.dump, Step.send, Step.restore];
 const BEHIND: readonly Step[] = [Step.healthCheck, Step.commit];
+const ON_DEMAND: readonly Step[] = [Step.pageIn];
 
 /** What a move will cost by one strategy. docs/planner.md has the formulas. */
 export function predict(strategy: Strategy, situation: Situation, costs: Costs): Modelled {
-  const { memory, link, eagerBytes, gatewayRttMs } = situation;
+  const { memory, link, eagerBytes, gatewayRttMs, verify = false } = situation;
   const lazy = fetchesOnDemand(strategy);
   const wire = new Wire(link, memory);
   const ahead = sendsAhead(strategy) ? playRounds(memory, wire) : undefined;
@@ -53,7 +56,7 @@ export function predict(strategy: Strategy, situation: Situation, costs: Costs):
   const sentBytes = METADATA_BYTES + wire.bytes(eagerBytes + leftBytes + (ahead?.newBytes ?? 0));
   const privateMib = memory.privateBytes / MIB;
   const eagerMib = eagerBytes / MIB;
-  const faultsMs = lazy ? FAULTS_TO_ANSWER * faultShare(leftBytes, memory) * link.rttMs : 0;
+  const faultsMs = lazy && !verify ? FAULTS_TO_ANSWER * faultShare(leftBytes, memory) * link.rttMs : 0;
   const dump = { x: eagerMib + privateMib * LEFT_IN_PLACE, roundTripsMs: gatewayRttMs.source };
   // Frozen memory is compared with what was sent ahead, and what differs is sent, while CRIU is at work too.
   const besideDumpMs = ahead && !lazy ? takes(costs, Cost.dump, dump) : 0;
@@ -77,9 +80,10 @@ export function predict(strategy: Strategy, situation: Situation, costs: Costs):
   };
   const sum = (steps: readonly Step[]) =>
     steps.reduce((total, step) => total + takes(costs, step, quantities[step]), 0);
-  const frozenMs = sum(FROZEN);
+  const pageInMs = sum(ON_DEMAND);
+  const frozenMs = sum(FROZEN) + (verify ? pageInMs : 0);
   const heldMs = sum([Step.hold]) + frozenMs + sum(BEHIND);
-  const bothHostsMs = sum([Step.pageIn]);
+  const bothHostsMs = verify ? 0 : pageInMs;
   const prediction = {
     strategy,
     frozenMs,
@@ -88,7 +92,7 @@ export function predict(strategy: Strategy, situation: Situation, costs: Costs):
     bytesSent: Math.round(takes(costs, Cost.bytesSent, quantities['bytes-sent'])),
     rounds: ahead?.rounds.length ?? 0,
     bothHostsMs,
-    remark: remarkOf(ahead, lazy, bothHostsMs),
+    remark: remarkOf(ahead, lazy, { pageInMs, verify }),
   };
   return { prediction, quantities };
 }
@@ -103,13 +107,18 @@ function faultShare(leftBytes: number, memory: MemorySurvey): number {
   return Math.min(1, leftBytes / Math.max(1, distinctBytes(memory)));
 }
 
-function remarkOf(ahead: Ahead | undefined, lazy: boolean, bothHostsMs: number): string {
+function remarkOf(
+  ahead: Ahead | undefined,
+  lazy: boolean,
+  { pageInMs, verify }: { pageInMs: number; verify: boolean },
+): string {
   const remarks: string[] = [];
   if (!ahead && !lazy) remarks.push('freeze grows with memory');
   if (ahead?.verdict === RoundVerdict.notConverging) {
     remarks.push(`written faster than rounds go, ${mebibytes(ahead.leftBytes)} left`);
   } else if (ahead) remarks.push(`${mebibytes(ahead.leftBytes)} left at the freeze`);
-  if (lazy) remarks.push(`needs both hosts for ${milliseconds(bothHostsMs)} more`);
+  if (lazy && verify) remarks.push(`frozen for ${milliseconds(pageInMs)} more, to be verified`);
+  else if (lazy) remarks.push(`needs both hosts for ${milliseconds(pageInMs)} more`);
   return remarks.join('; ');
 }
 

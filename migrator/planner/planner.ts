@@ -45,13 +45,18 @@ export class Planner {
     const { source, destination, footprint } = hosts;
     const pair = { from: source.host, to: destination.host };
     const past = this.#experiences.of(pair);
-    const situation = await measureSituation(wish.container, source, destination, footprint, signal);
-    const able = PREFERENCE.filter((strategy) => wish.verify !== true || !fetchesOnDemand(strategy));
-    const modelled = able.map((strategy) => predict(strategy, situation, costsOf(strategy, wish.app, past)));
+    const { verify } = wish;
+    const met = await measureSituation(wish.container, source, destination, footprint, signal);
+    const situation = { ...met, verify };
+    const modelled = PREFERENCE.map((strategy) =>
+      predict(strategy, situation, costsOf(strategy, wish.app, past)),
+    );
     const predictions = modelled.map(({ prediction }) => prediction);
-    // CRIU may lose the pages of all when one process ends while its own are under way: that is nobody's choice but a user's.
+    // CRIU may lose the pages of all when one process ends while its own are under way: that is nobody's choice but a
+    // user's. While they are fetched to be verified, none can end.
+    const endsNone = footprint.processes === 1 || verify === true;
     const safe = predictions.filter(
-      ({ strategy }) => wish.strategy !== AUTO || footprint.processes === 1 || !fetchesOnDemand(strategy),
+      ({ strategy }) => wish.strategy !== AUTO || endsNone || !fetchesOnDemand(strategy),
     );
     const { strategy, reason } = choose(safe, wish.strategy, wish.maxFreezeMs);
     const { link, memory } = situation;
@@ -63,10 +68,12 @@ export class Planner {
       hotBytes: Math.round(memory.hotBytes),
       learntFrom: past.length,
     };
-    const { quantities } = modelled[able.indexOf(strategy)] ?? { quantities: {} };
+    const { quantities } = modelled[PREFERENCE.indexOf(strategy)] ?? { quantities: {} };
     return {
       plan: { strategy, reason, predictions, measured },
       learn: async (events) => {
+        // How an app finds its memory all there, and how long that takes in the freeze, says nothing of other moves.
+        if (verify && fetchesOnDemand(strategy)) return;
         const points = pointsOf(events, quantities);
         if (points !== undefined) await this.#experiences.add(pair, { app: wish.app, strategy, points });
       },

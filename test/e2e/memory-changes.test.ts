@@ -1,4 +1,3 @@
-import { Strategy } from '../../migrator/events.ts';
 import { carryAll } from './memory-kinds.ts';
 
 await carryAll([
@@ -9,6 +8,6 @@ await carryAll([
     command: ['/usr/bin/node', '/srv/threads.mjs'],
     name: 'many threads',
     grows: 'childCycles',
-    strategies: [Strategy.stopAndCopy, Strategy.preCopy],
+    restless: true,
   },
 ]);

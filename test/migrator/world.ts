@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { Agent } from '../../migrator/agents.ts';
 import { type ContainerState, DumpMemory } from '../../migrator/engine/engine.ts';
 import { HoldfastError } from '../../migrator/errors.ts';
@@ -60,6 +61,8 @@ export class World implements Gate, Placements {
   /** What the agents were asked, in order. */
   readonly calls: string[] = [];
   readonly faults = new Map<string, Fault>();
+  /** Hosts whose pages are on their way for ever. */
+  readonly stalled = new Set<string>();
   /** Hosts that do not answer at all. */
   readonly away = new Set<string>();
   /** Hears of each call to a host that is away. */
@@ -190,6 +193,8 @@ export class World implements Gate, Placements {
       },
       sums: async () => {
         await call('sums');
+        if (mine.pages === 'at the source')
+          this.violations.push(`${host} is summed before its pages are there`);
         return { processes: [{ pid: 1, sizeBytes: 1, sum: this.memory[host] ?? '' }] };
       },
       rangeSums: async () => {
@@ -203,7 +208,8 @@ export class World implements Gate, Placements {
           if (mine.state === 'absent') throw new HoldfastError('LEASE_EXPIRED', 'there is nothing to commit');
           mine.committed = true;
         }),
-      pageIn: async () => {
+      pageIn: async (_id, signal) => {
+        if (this.stalled.has(host)) await untilFired(signal);
         await call('pageIn', () => {
           if (mine.pages === 'lost') throw pagesLost();
           mine.pages = 'all here';
@@ -253,6 +259,13 @@ export class World implements Gate, Placements {
       this.violations.push(`requests go to ${this.gate.to}, where nothing runs, after ${after}`);
     }
   }
+}
+
+async function untilFired(signal: AbortSignal): Promise<never> {
+  const alive = setInterval(() => {}, 1_000); // A signal's own timer keeps no process.
+  if (!signal.aborted) await once(signal, 'abort');
+  clearInterval(alive);
+  throw new HoldfastError('DEADLINE', 'that was not answered in time', { retryable: true });
 }
 
 function pagesLost(): HoldfastError {

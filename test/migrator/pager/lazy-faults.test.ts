@@ -86,6 +86,22 @@ await inLab(containers, ['a', 'b'], async ([a, b], lab) => {
     await goesOnAtSource(t);
   });
 
+  for (const [id, whose] of Object.entries({ stillPager: 'the pager', stillDaemon: 'criu lazy-pages' })) {
+    await t.test(`an instance that stands still is ended too: by the death of ${whose}`, async (t) => {
+      await lab.setLink(SLOW);
+      const { pager, target, back } = await moveLazily([a, b], id, 'app', { frozen: true });
+      const file = `${target.workDir}/pager.json`;
+      const { pid } = JSON.parse(await b.sh(`cat ${file}`)) as { pid: number };
+      await b.sh(whose === 'the pager' ? `kill -KILL ${pid}` : 'pkill -KILL -x criu');
+      t.equal((await pager.ended()).state, 'failed');
+      while ((await processesAt(b)) !== '') await sleep(10);
+      t.pass('it has ended');
+      await lab.setLink({});
+      await back();
+      await goesOnAtSource(t);
+    });
+  }
+
   await t.test('a pager outlives its agent, and tells the next one', async (t) => {
     await lab.setLink(SLOW);
     const { pager, target, back } = await moveLazily([a, b], 'orphan', 'app');

@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { DumpMemory, type Workspace } from '../../../migrator/engine/engine.ts';
+import { DumpMemory, type ProcessSum, type Workspace } from '../../../migrator/engine/engine.ts';
 import { codeOf, inLab } from '../engine/runc/fixtures/in-lab.ts';
 import { app, type LabEngine } from '../engine/runc/fixtures/lab-engine.ts';
 import { giveCertificates, moveLazily, PagerDriver, SOURCES, startSource } from './fixtures/lazy-scene.ts';
@@ -83,6 +83,20 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     t.equal((await pager.ended()).state, 'complete');
     t.same(await digests(b), before);
     await back();
+  });
+
+  await t.test('processes that stand still get all of their memory, and have not run', async (t) => {
+    const { pager, source, target, back } = await moveLazily([a, b], 'still', 'family', { frozen: true });
+    const { state, figures } = await pager.ended();
+    t.equal(state, 'complete');
+    t.equal(figures.remainingBytes, 0);
+    const dumped = await a.call('sumMemory', 'family', source);
+    const restored = await b.call('sumMemory', 'family', target);
+    t.equal(dumped.length, PORTS.length + 1, 'the apps and their parent');
+    t.same(sumsAlone(restored), sumsAlone(dumped));
+    await b.call('resume', 'family');
+    for (const port of PORTS) t.match(await b.ask('/count', port), { count: 1 });
+    await back();
     await a.call('remove', 'family');
   });
 
@@ -121,6 +135,11 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     await pager.kill();
   });
 });
+
+/** What differs between hosts is how much of it are zeros that were never touched. */
+function sumsAlone(sums: readonly ProcessSum[]): { pid: number; sum: string }[] {
+  return sums.map(({ pid, sum }) => ({ pid, sum }));
+}
 
 /** Ask a process that meets one missing page after the other, on a machine that may have other things to do. */
 async function patiently({ host }: LabEngine, path: string): Promise<{ blocks: number; digest: string }> {

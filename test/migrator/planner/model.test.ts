@@ -59,6 +59,22 @@ t.test('where memory stays in place the freeze does not grow with it', async (t)
   t.ok(frozenMs > 100_000);
 });
 
+t.test(
+  'what is verified is fetched while the app stands still, and needs both hosts no longer',
+  async (t) => {
+    for (const strategy of [Strategy.hybrid, Strategy.postCopy]) {
+      const at100 = { mib: 256, mbit: 100, dirtyMibPerS: 2 };
+      const atOnce = foresee(strategy, at100);
+      const verified = foresee(strategy, { ...at100, verify: true });
+      t.equal(Math.round(verified.frozenMs - atOnce.frozenMs), Math.round(atOnce.bothHostsMs), strategy);
+      t.equal(verified.bothHostsMs, 0);
+      t.match(verified.remark, /frozen for \d+ \w+ more/);
+    }
+    const plain = foresee(Strategy.preCopy, { mib: 256 });
+    t.same(foresee(Strategy.preCopy, { mib: 256, verify: true }), plain, 'no other strategy waits for it');
+  },
+);
+
 t.test('both hosts are needed for as long as what is left takes', async (t) => {
   const whole = foresee(Strategy.postCopy, { mib: 256, mbit: 100, dirtyMibPerS: 2 }).bothHostsMs;
   t.ok(whole > 20_000 && whole < 25_000, `all of memory: ${whole}`);

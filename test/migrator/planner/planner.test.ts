@@ -2,8 +2,8 @@ import path from 'node:path';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import type { Agent } from '../../../migrator/agents.ts';
-import { fetchesOnDemand } from '../../../migrator/events.ts';
-import { Migrations } from '../../../migrator/migrations.ts';
+import { fetchesOnDemand, Strategy, type StrategyOrder } from '../../../migrator/events.ts';
+import { type MigrationRequest, Migrations } from '../../../migrator/migrations.ts';
 import { Experiences } from '../../../migrator/planner/experiences.ts';
 import { Planner } from '../../../migrator/planner/planner.ts';
 import { Fault, World } from '../world.ts';
@@ -27,8 +27,8 @@ async function open(t: Test) {
     journalDir,
     log,
   });
-  const move = async (to: string) => {
-    const { id } = await migrations.order({ app: 'shop', to });
+  const move = async (to: string, options: Partial<MigrationRequest> = {}) => {
+    const { id } = await migrations.order({ app: 'shop', to, ...options });
     await migrations.settled();
     return migrations.get(id);
   };
@@ -72,6 +72,12 @@ t.test('moves that fail are not', async (t) => {
   t.same(experiences.of({ from: 'a', to: 'b' }), []);
 });
 
+t.test('nor is what a verified move on demand took: its app met no missing page', async (t) => {
+  const { move, experiences } = await open(t);
+  t.match(await move('b', { strategy: Strategy.hybrid, verify: true }), { state: 'succeeded' });
+  t.same(experiences.of({ from: 'a', to: 'b' }), []);
+});
+
 t.test('a move that cannot be measured is refused', async (t) => {
   const { move, world } = await open(t);
   world.faults.set('a.measure', Fault.refuses);
@@ -80,17 +86,27 @@ t.test('a move that cannot be measured is refused', async (t) => {
 });
 
 t.test('a container of several processes is moved before its memory only when that is ordered', async (t) => {
-  const planner = new Planner(await Experiences.open(path.join(t.testdir(), 'experiences.json'), log));
-  const [a, b] = [...new World().agents().values()] as [Agent, Agent];
-  const { memory, link } = situation({ mib: 1024, dirtyMibPerS: 200, mbit: 100 });
-  const source = { ...a, measure: async () => ({ memory, link }) };
-  const plan = async (processes: number, strategy: 'auto' | 'hybrid') => {
-    const footprint = { engine: 'runc', port: 1, memoryBytes: 1 << 30, processes, evidence: {} };
-    const wish = { app: 'shop', container: 'shop', strategy };
-    return (await planner.plan(wish, { source, destination: b, footprint }, AbortSignal.timeout(5000))).plan;
-  };
+  const plan = await planOf(t, { mib: 1024, dirtyMibPerS: 200, mbit: 100 });
   t.ok(fetchesOnDemand((await plan(1, 'auto')).strategy));
   t.notOk(fetchesOnDemand((await plan(8, 'auto')).strategy));
   t.equal((await plan(8, 'auto')).predictions.length, 4, 'what it would cost is told all the same');
   t.equal((await plan(8, 'hybrid')).strategy, 'hybrid');
 });
+
+t.test('or when it is verified: none of them can end while its pages are under way', async (t) => {
+  const plan = await planOf(t, { mib: 4096, dirtyMibPerS: 2000, mbit: 40_000 });
+  t.ok(fetchesOnDemand((await plan(8, 'auto', true)).strategy));
+});
+
+/** Plans for an app of so many processes, in a situation. */
+async function planOf(t: Test, told: Parameters<typeof situation>[0]) {
+  const planner = new Planner(await Experiences.open(path.join(t.testdir(), 'experiences.json'), log));
+  const [a, b] = [...new World().agents().values()] as [Agent, Agent];
+  const { memory, link } = situation(told);
+  const source = { ...a, measure: async () => ({ memory, link }) };
+  return async (processes: number, strategy: StrategyOrder, verify = false) => {
+    const footprint = { engine: 'runc', port: 1, memoryBytes: memory.privateBytes, processes, evidence: {} };
+    const wish = { app: 'shop', container: 'shop', strategy, verify };
+    return (await planner.plan(wish, { source, destination: b, footprint }, AbortSignal.timeout(5000))).plan;
+  };
+}

@@ -5,9 +5,16 @@ const MBIT_BPMS = 125;
 
 /** A move as a table would put it: memory and writes in MiB, the link in Mbit/s and ms. */
 export function situation(
-  options: { mib?: number; dirtyMibPerS?: number; mbit?: number; rttMs?: number; eagerMib?: number } = {},
+  options: {
+    mib?: number;
+    dirtyMibPerS?: number;
+    mbit?: number;
+    rttMs?: number;
+    eagerMib?: number;
+    verify?: boolean;
+  } = {},
 ): Situation {
-  const { mib = 256, dirtyMibPerS = 0, mbit = 1000, rttMs = 0.5, eagerMib = 0 } = options;
+  const { mib = 256, dirtyMibPerS = 0, mbit = 1000, rttMs = 0.5, eagerMib = 0, verify } = options;
   return {
     link: { rttMs, rateBpms: mbit * MBIT_BPMS },
     gatewayRttMs: { source: rttMs / 2, destination: rttMs / 2 },
@@ -25,5 +32,6 @@ export function situation(
       hotBytes: mib * MIB,
     },
     eagerBytes: eagerMib * MIB,
+    verify,
   };
 }
