@@ -1,18 +1,12 @@
 import { type FileHandle, open, readFile } from 'node:fs/promises';
-import { PAGE_BYTES } from '../transfer/frame.ts';
 import type { Range } from './block.ts';
 import { innerPid } from './layout.ts';
+import { isPresent, ownRanges } from './own-ranges.ts';
 
 /** Of the memory map, in hexadecimal: where an area begins and ends, and what it is called. */
 const AREA = /^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \S+ *(.*)$/;
 /** The kernel's own pages: every host has its own. */
 const KERNEL_AREAS = new Set(['[vdso]', '[vvar]', '[vvar_vclock]', '[vsyscall]']);
-
-/** Of a pagemap entry's upper half: in memory, and not a file's or shared page. See proc_pid_pagemap(5). */
-const PRESENT = 1 << 31;
-const FILE_OR_SHARED = 1 << 29;
-const ENTRY_BYTES = 8;
-const ENTRIES_AT_ONCE = 64 * 1024;
 
 /** A process whose memory is open to be read, whether it runs or is frozen. */
 export class ProcessMemory {
@@ -50,31 +44,11 @@ export class ProcessMemory {
    * change, give up or swap out any of it meanwhile: whoever reads there must not rely on it.
    */
   async *presentRanges(): AsyncGenerator<Range> {
-    const entries = Buffer.allocUnsafe(ENTRIES_AT_ONCE * ENTRY_BYTES);
-    for (const area of await writtenAreas(this.pid)) yield* this.#presentIn(area, entries);
-  }
-
-  async *#presentIn(area: Range, entries: Buffer): AsyncGenerator<Range> {
-    let start: number | undefined;
-    let at = area.start;
-    while (at < area.end) {
-      const wanted = Math.min(entries.length, ((area.end - at) / PAGE_BYTES) * ENTRY_BYTES);
-      const read = await this.#pagemap
-        .read(entries, 0, wanted, (at / PAGE_BYTES) * ENTRY_BYTES)
-        .catch(() => undefined);
-      const count = Math.floor((read?.bytesRead ?? 0) / ENTRY_BYTES);
-      if (count === 0) break; // It has ended.
-      for (let entry = 0; entry < count; entry++, at += PAGE_BYTES) {
-        const flags = entries.readInt32LE(entry * ENTRY_BYTES + 4);
-        const own = (flags & PRESENT) !== 0 && (flags & FILE_OR_SHARED) === 0;
-        if (own) start ??= at;
-        else if (start !== undefined) {
-          yield { start, end: at };
-          start = undefined;
-        }
-      }
+    try {
+      for (const area of await writtenAreas(this.pid)) yield* ownRanges(this.#pagemap, area, isPresent);
+    } catch {
+      // It has ended.
     }
-    if (start !== undefined) yield { start, end: at };
   }
 
   async close(): Promise<void> {

@@ -1,8 +1,9 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import type { Range } from '../memory/block.ts';
+import { isWritten, ownRanges } from '../memory/own-ranges.ts';
 import type { Area, SharedContent } from './areas.ts';
 import { memoryUnreadable } from './errors.ts';
 import { RangeSums, WindowOf } from './range-sums.ts';
-import { type Range, writtenRanges } from './written-pages.ts';
 
 const PIECE_BYTES = 1024 * 1024;
 
@@ -31,7 +32,7 @@ export async function sumAreas(
       const what = overFile ? WindowOf.pagesOverFile : WindowOf.pages;
       for (const area of areas) {
         if (!area.writtenPages || area.overFile !== overFile) continue;
-        for await (const range of writtenRanges(pagemap, area)) {
+        for await (const range of ownRanges(pagemap, area, isWritten)) {
           await addWritten(sums, what, memory, range, buffer, signal);
         }
       }
