@@ -1,9 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import type { PagerStatus } from '../../../migrator/pager/protocol.ts';
 import { inLab } from '../engine/runc/fixtures/in-lab.ts';
 import { app } from '../engine/runc/fixtures/lab-engine.ts';
-import { giveCertificates, moveLazily, PagerDriver, processesAt } from './fixtures/lazy-scene.ts';
+import {
+  giveCertificates,
+  moveLazily,
+  PagerDriver,
+  processesAt,
+  startAtSource,
+} from './fixtures/lazy-scene.ts';
 
 const HEAP_MIB = 48;
 const containers = { app: app({ env: { HEAP_MIB: String(HEAP_MIB) } }) };
@@ -13,16 +19,8 @@ const SLOW = { rateBps: 100e6 };
 await inLab(containers, ['a', 'b'], async ([a, b], lab) => {
   if (a === undefined || b === undefined) return;
   await giveCertificates([a, b]);
-  await a.call('start', 'app');
-  const { digest } = await a.ask('/digest');
-  let count = 0;
-
-  /** Whatever became of the instance at b: the one at a is whole. */
-  async function goesOnAtSource(test: Test): Promise<void> {
-    count += 1;
-    test.match(await a?.ask('/count'), { count, blocks: HEAP_MIB });
-    test.equal((await a?.ask('/digest'))?.digest, digest, 'at the source all of its memory is what it was');
-  }
+  const source = await startAtSource(a, HEAP_MIB);
+  const { digest } = source;
 
   async function until(pager: PagerDriver, holds: (status: PagerStatus) => boolean): Promise<PagerStatus> {
     for (;;) {
@@ -45,7 +43,7 @@ await inLab(containers, ['a', 'b'], async ([a, b], lab) => {
     t.equal((await pager.ended()).state, 'complete');
     t.equal((await b.ask('/digest')).digest, digest);
     await back();
-    await goesOnAtSource(t);
+    await source.goesOn(t);
   });
 
   await t.test('past the deadline the instance is killed, and the loss told', async (t) => {
@@ -60,7 +58,7 @@ await inLab(containers, ['a', 'b'], async ([a, b], lab) => {
     await lab.mendLink('a');
     await lab.setLink({});
     await back();
-    await goesOnAtSource(t);
+    await source.goesOn(t);
   });
 
   await t.test('the death of criu lazy-pages is the end of the instance', async (t) => {
@@ -71,7 +69,7 @@ await inLab(containers, ['a', 'b'], async ([a, b], lab) => {
     t.equal(await processesAt(b), '');
     await lab.setLink({});
     await back();
-    await goesOnAtSource(t);
+    await source.goesOn(t);
   });
 
   await t.test('the death of the pager is the end of the instance', async (t) => {
@@ -83,7 +81,7 @@ await inLab(containers, ['a', 'b'], async ([a, b], lab) => {
     while ((await processesAt(b)) !== '') await sleep(10);
     await lab.setLink({});
     await back();
-    await goesOnAtSource(t);
+    await source.goesOn(t);
   });
 
   for (const [id, whose] of Object.entries({ stillPager: 'the pager', stillDaemon: 'criu lazy-pages' })) {
@@ -98,7 +96,7 @@ await inLab(containers, ['a', 'b'], async ([a, b], lab) => {
       t.pass('it has ended');
       await lab.setLink({});
       await back();
-      await goesOnAtSource(t);
+      await source.goesOn(t);
     });
   }
 
@@ -116,7 +114,7 @@ await inLab(containers, ['a', 'b'], async ([a, b], lab) => {
     t.equal((await b.ask('/digest')).digest, digest);
     await back();
     await next.kill();
-    await goesOnAtSource(t);
+    await source.goesOn(t);
   });
 
   await t.test('it is stopped with the instance it serves', async (t) => {
@@ -126,6 +124,6 @@ await inLab(containers, ['a', 'b'], async ([a, b], lab) => {
     t.equal(await processesAt(b), '');
     await lab.setLink({});
     await back();
-    await goesOnAtSource(t);
+    await source.goesOn(t);
   });
 });

@@ -1,11 +1,18 @@
 import { cpSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { DumpMemory, type ProcessSum, type Workspace } from '../../../migrator/engine/engine.ts';
 import { codeOf, inLab } from '../engine/runc/fixtures/in-lab.ts';
 import { app, type LabEngine } from '../engine/runc/fixtures/lab-engine.ts';
-import { giveCertificates, moveLazily, PagerDriver, SOURCES, startSource } from './fixtures/lazy-scene.ts';
+import {
+  giveCertificates,
+  moveLazily,
+  PagerDriver,
+  SOURCES,
+  startAtSource,
+  startSource,
+} from './fixtures/lazy-scene.ts';
 
 const HEAP_MIB = 48;
 const PORTS = [8081, 8082, 8083];
@@ -25,16 +32,8 @@ const containers = {
 await inLab(containers, ['a', 'b'], async ([a, b]) => {
   if (a === undefined || b === undefined) return;
   await giveCertificates([a, b]);
-  await a.call('start', 'app');
-  const { digest } = await a.ask('/digest');
-  let count = 0;
-
-  /** Whatever became of the instance at b: the one at a is whole. */
-  async function goesOnAtSource(test: Test): Promise<void> {
-    count += 1;
-    test.match(await a?.ask('/count'), { count, blocks: HEAP_MIB });
-    test.equal((await a?.ask('/digest'))?.digest, digest, 'at the source all of its memory is what it was');
-  }
+  const source = await startAtSource(a, HEAP_MIB);
+  const { digest } = source;
 
   await t.test('a container runs on while its memory follows, and all of it is what it was', async (t) => {
     const { pager, back } = await moveLazily([a, b], 'whole', 'app');
@@ -49,7 +48,7 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     t.equal(await b.sh('pgrep -l criu || true'), '', 'the daemon has ended');
     t.equal((await b.ask('/digest')).digest, digest);
     await back();
-    await goesOnAtSource(t);
+    await source.goesOn(t);
   });
 
   await t.test('what was sent ahead and still holds is not sent again', async (t) => {
@@ -57,11 +56,11 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     await a.call('freeze', 'app');
     await a.call('dump', 'app', ahead, DumpMemory.inImages);
     await a.call('thaw', 'app');
-    await goesOnAtSource(t);
+    await source.goesOn(t);
     const target = await b.workspace('hybrid');
     asParent(a, ahead, b, target);
     const { pager, back } = await moveLazily([a, b], 'hybrid', 'app');
-    t.equal((await b.ask('/count')).count, count + 1, 'what has changed since is right too');
+    t.equal((await b.ask('/count')).count, source.count + 1, 'what has changed since is right too');
     const { state, figures } = await pager.ended();
     t.equal(state, 'complete');
     t.equal((await b.ask('/digest')).digest, digest);
@@ -69,7 +68,7 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     t.ok(figures.fromSourceBytes < HEAP_MIB << 19, `${figures.fromSourceBytes} bytes from the source`);
     t.ok(figures.fromSourceBytes > 0);
     await back();
-    await goesOnAtSource(t);
+    await source.goesOn(t);
   });
 
   await t.test('all processes of a container get their memory', async (t) => {
@@ -86,11 +85,16 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
   });
 
   await t.test('processes that stand still get all of their memory, and have not run', async (t) => {
-    const { pager, source, target, back } = await moveLazily([a, b], 'still', 'family', { frozen: true });
+    const {
+      pager,
+      source: dump,
+      target,
+      back,
+    } = await moveLazily([a, b], 'still', 'family', { frozen: true });
     const { state, figures } = await pager.ended();
     t.equal(state, 'complete');
     t.equal(figures.remainingBytes, 0);
-    const dumped = await a.call('sumMemory', 'family', source);
+    const dumped = await a.call('sumMemory', 'family', dump);
     const restored = await b.call('sumMemory', 'family', target);
     t.equal(dumped.length, PORTS.length + 1, 'the apps and their parent');
     t.same(sumsAlone(restored), sumsAlone(dumped));
@@ -120,11 +124,11 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
   await t.test('it is stopped before it serves', async (t) => {
     const target = await b.workspace('early');
     const pager = new PagerDriver(b);
-    const source = await startSource(a, 'app');
+    const answering = await startSource(a, 'app');
     await pager.start(a, target);
     t.equal((await pager.stop()).state, 'stopped');
     t.equal(await codeOf(pager.serve(target, 'app')), 'PAGER_FAILED');
-    source.kill('SIGKILL');
+    answering.kill('SIGKILL');
     await pager.kill();
   });
 
