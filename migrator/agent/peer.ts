@@ -10,6 +10,7 @@ import { newPages, type Rounds, type Sources } from '../memory/rounds.ts';
 import type { TlsMaterial } from '../pki/tls-files.ts';
 import type { BufferStore } from '../transfer/buffers.ts';
 import { type Codec, codecs } from '../transfer/codec.ts';
+import { Patience } from '../transfer/encoding-choice.ts';
 import { readImages } from '../transfer/image-reader.ts';
 import { Link } from '../transfer/link.ts';
 import type { Piece } from '../transfer/piece.ts';
@@ -133,7 +134,15 @@ export class Peer {
     pieces: (buffers: BufferStore, stop: AbortSignal) => AsyncIterable<Piece>,
   ): Promise<{ imageBytes: number }> {
     const path = `${this.#path}/${what}`;
-    return upload({ link: this.#link, path, pieces, codec: this.#codec, stallMs: STALL_MS, signal });
+    return upload({
+      link: this.#link,
+      path,
+      pieces,
+      codec: this.#codec,
+      patience: what === Upload.pages ? Patience.ahead : Patience.frozen,
+      stallMs: STALL_MS,
+      signal,
+    });
   }
 
   close(): void {

@@ -1,6 +1,7 @@
 import { fetchesOnDemand, Step, type Strategy, sendsAhead } from '../events.ts';
 import { RoundVerdict } from '../memory/round-policy.ts';
 import type { MemorySurvey } from '../memory/survey.ts';
+import { Patience } from '../transfer/encoding-choice.ts';
 import type { MeasuredLink } from '../transfer/probe.ts';
 import { Cost, type Costs } from './costs.ts';
 import { at } from './line.ts';
@@ -50,10 +51,12 @@ export function predict(strategy: Strategy, situation: Situation, costs: Costs):
   const { memory, link, eagerBytes, gatewayRttMs, verify = false } = situation;
   const lazy = fetchesOnDemand(strategy);
   const wire = new Wire(link, memory);
-  const ahead = sendsAhead(strategy) ? playRounds(memory, wire) : undefined;
+  const wireAhead = new Wire(link, memory, Patience.ahead);
+  const ahead = sendsAhead(strategy) ? playRounds(memory, wireAhead) : undefined;
   const leftBytes = ahead?.leftBytes ?? distinctBytes(memory);
   const frozenBytes = METADATA_BYTES + eagerBytes + (lazy ? 0 : leftBytes);
-  const sentBytes = METADATA_BYTES + wire.bytes(eagerBytes + leftBytes + (ahead?.newBytes ?? 0));
+  const sentBytes =
+    METADATA_BYTES + wire.bytes(eagerBytes + leftBytes) + wireAhead.bytes(ahead?.newBytes ?? 0);
   const privateMib = memory.privateBytes / MIB;
   const eagerMib = eagerBytes / MIB;
   const faultsMs = lazy && !verify ? FAULTS_TO_ANSWER * faultShare(leftBytes, memory) * link.rttMs : 0;

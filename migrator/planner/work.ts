@@ -1,5 +1,6 @@
 import { judgeRounds, type Round, RoundVerdict } from '../memory/round-policy.ts';
 import type { MemorySurvey } from '../memory/survey.ts';
+import { Patience } from '../transfer/encoding-choice.ts';
 import type { MeasuredLink } from '../transfer/probe.ts';
 
 /** What TCP sends before it has heard back: ten segments (RFC 6928). */
@@ -27,12 +28,21 @@ export class Wire {
   /** How fast memory goes over, in bytes a millisecond before encoding. */
   readonly rateBpms: number;
 
-  constructor(link: MeasuredLink, { encodedShare, encodeRateBpms }: MemorySurvey) {
+  /** @param patience of what is sent */
+  constructor(
+    link: MeasuredLink,
+    { encodedShare, encodeRateBpms }: MemorySurvey,
+    patience: Patience = Patience.frozen,
+  ) {
     this.#link = link;
-    // None is encoded that the codec would hold up; all of it once the codec is twice as fast as the link.
-    const encoded = Math.min(Math.max(encodeRateBpms / link.rateBpms - 1, 0), 1);
-    this.#share = encodedShare < WORTHWHILE_SHARE ? 1 - (1 - encodedShare) * encoded : 1;
-    this.rateBpms = Math.min(link.rateBpms / this.#share, Math.max(link.rateBpms, encodeRateBpms));
+    // None is encoded that the codec would hold up; all of it once the codec is twice as fast as it has to be.
+    const swift = Math.min(Math.max((patience * encodeRateBpms) / link.rateBpms - 1, 0), 1);
+    const encoded = encodedShare < WORTHWHILE_SHARE ? swift : 0;
+    this.#share = 1 - (1 - encodedShare) * encoded;
+    this.rateBpms = Math.min(
+      link.rateBpms / this.#share,
+      encoded === 0 ? Number.POSITIVE_INFINITY : encodeRateBpms / encoded,
+    );
   }
 
   /** On the wire. */

@@ -14,9 +14,8 @@ export function asItIs(raw: Buffer): Encoded {
 export async function encode(raw: Buffer, choice: EncodingChoice): Promise<Encoded> {
   const codec = raw.length === 0 ? undefined : choice.choose(raw.length);
   if (codec === undefined) return asItIs(raw);
-  const startedAt = performance.now();
+  choice.begun();
   const payload = await codec.encode(raw);
-  const durationMs = performance.now() - startedAt;
-  const worthSending = choice.encoded({ sizeBytes: raw.length, encodedBytes: payload.length, durationMs });
+  const worthSending = choice.encoded({ sizeBytes: raw.length, encodedBytes: payload.length });
   return worthSending ? { encoding: codec.encoding, payload } : asItIs(raw);
 }

@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib';
 import { BufferStore } from './buffers.ts';
 import type { Codec } from './codec.ts';
 import { encode } from './encode.ts';
-import { EncodingChoice } from './encoding-choice.ts';
+import { EncodingChoice, type Patience } from './encoding-choice.ts';
 import { CHUNK_BYTES, encodeFrame } from './frame.ts';
 import type { LinkMeter } from './link-meter.ts';
 import type { Piece } from './piece.ts';
@@ -24,6 +24,7 @@ export interface SendOptions {
   readonly pieces: (buffers: BufferStore, signal: AbortSignal) => AsyncIterable<Piece>;
   /** The best codec both ends have. */
   readonly codec: Codec | undefined;
+  readonly patience?: Patience | undefined;
   readonly meter: LinkMeter;
   /** Hands bytes to the link, and settles when it has taken them and wants more. */
   readonly write: (parts: readonly Uint8Array[]) => Promise<void>;
@@ -40,7 +41,8 @@ export async function sendPieces(options: SendOptions): Promise<{ imageBytes: nu
   let files = 0;
   let imageBytes = 0;
   const buffers = new BufferStore({ sizeBytes: CHUNK_BYTES, keep: AHEAD + 2 });
-  const choice = new EncodingChoice({ codec: options.codec, meter: options.meter });
+  const { codec, meter, patience } = options;
+  const choice = new EncodingChoice({ codec, meter, patience });
   const written: Promise<void>[] = [];
   let last = Promise.resolve();
   for await (const piece of options.pieces(buffers, options.signal)) {

@@ -3,6 +3,7 @@ import { type ErrorBody, fromErrorBody, HoldfastError } from '../errors.ts';
 import { AnswerParser } from './answer.ts';
 import type { BufferStore } from './buffers.ts';
 import type { Codec } from './codec.ts';
+import type { Patience } from './encoding-choice.ts';
 import { linkBroken, linkStalled } from './errors.ts';
 import type { Link } from './link.ts';
 import { LinkMeter } from './link-meter.ts';
@@ -16,6 +17,8 @@ export interface UploadOptions {
   /** Called anew should the link have broken while it stood ready. Its signal fires as soon as the upload has failed. */
   readonly pieces: (buffers: BufferStore, signal: AbortSignal) => AsyncIterable<Piece>;
   readonly codec: Codec | undefined;
+  /** Of what is sent, `frozen` when not given. */
+  readonly patience?: Patience;
   /** How long nothing may be acknowledged before the link counts as cut: TCP itself would wait for minutes. */
   readonly stallMs: number;
   readonly signal: AbortSignal;
@@ -88,9 +91,9 @@ class Upload {
   }
 
   async #send(): Promise<void> {
-    const { pieces, codec } = this.#options;
+    const { pieces, codec, patience } = this.#options;
     const write = (parts: readonly Uint8Array[]) => this.#write(parts);
-    await sendPieces({ pieces, codec, meter: this.#meter, write, signal: this.#stop.signal });
+    await sendPieces({ pieces, codec, patience, meter: this.#meter, write, signal: this.#stop.signal });
     this.#allHanded = true;
     this.#request.end();
   }

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { RoundVerdict } from '../../../migrator/memory/round-policy.ts';
 import { dirtiedBytes, playRounds, Wire } from '../../../migrator/planner/work.ts';
+import { Patience } from '../../../migrator/transfer/encoding-choice.ts';
 import { MIB, situation } from './situations.ts';
 
 const play = (options: Parameters<typeof situation>[0]) => {
@@ -25,6 +26,13 @@ t.test('the wire carries memory at the rate of the link, or faster when it is wo
   t.ok(packed.ms(12.5e6) < 450);
   const slow = new Wire(link, { ...memory, encodedShare: 0.4, encodeRateBpms: 5_000 });
   t.equal(slow.bytes(MIB), MIB, 'a codec slower than the link would hold it up');
+  const nearly = { ...memory, encodedShare: 0.4, encodeRateBpms: link.rateBpms };
+  t.equal(new Wire(link, nearly).bytes(MIB), MIB);
+  t.equal(
+    new Wire(link, nearly, Patience.ahead).bytes(MIB),
+    0.4 * MIB,
+    'ahead of the freeze bytes count for more',
+  );
 });
 
 t.test('a distant link takes some round trips to come to speed', async (t) => {

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { codecs } from '../../../migrator/transfer/codec.ts';
-import { EncodingChoice } from '../../../migrator/transfer/encoding-choice.ts';
+import { EncodingChoice, Patience } from '../../../migrator/transfer/encoding-choice.ts';
 import { LinkMeter } from '../../../migrator/transfer/link-meter.ts';
 
 const CHUNK = 512 * 1024;
@@ -18,10 +18,15 @@ function linkOf(rateBpms: number): LinkMeter {
   return meter;
 }
 
-function choiceOn(meter: LinkMeter): EncodingChoice {
-  const choice = new EncodingChoice({ codec, meter });
+/** A choice that has seen its codec take 2 ms for each chunk, several of them encoded side by side or one. */
+function choiceOn(meter: LinkMeter, { patience = Patience.frozen as Patience, sideBySide = 1 } = {}) {
+  let now = 0;
+  const choice = new EncodingChoice({ codec, meter, patience, now: () => now });
+  choice.choose(CHUNK); // The first one goes as it is.
   for (let i = 0; i < 20; i++) {
-    if (choice.choose(CHUNK)) choice.encoded({ sizeBytes: CHUNK, encodedBytes: CHUNK / 2, durationMs: 2 });
+    for (let one = 0; one < sideBySide; one++) choice.begun();
+    now += 2;
+    for (let one = 0; one < sideBySide; one++) choice.encoded({ sizeBytes: CHUNK, encodedBytes: CHUNK / 2 });
   }
   return choice;
 }
@@ -43,6 +48,19 @@ t.test(
   },
 );
 
+t.test('chunks that are encoded side by side count as the codec’s work together', async (t) => {
+  const linkFasterThanOne = linkOf(400_000);
+  linkFasterThanOne.handed(16 * CHUNK);
+  t.equal(choiceOn(linkFasterThanOne).choose(CHUNK), undefined);
+  t.equal(choiceOn(linkFasterThanOne, { sideBySide: 4 }).choose(CHUNK), codec);
+});
+
+t.test('ahead of the freeze fewer bytes are worth more time, but not any time', async (t) => {
+  const { ahead: patience } = Patience;
+  t.equal(choiceOn(linkOf(400_000), { patience }).choose(CHUNK), codec);
+  t.equal(choiceOn(linkOf(2_000_000), { patience }).choose(CHUNK), undefined);
+});
+
 t.test('the first chunk goes as it is, to see what the link can do', async (t) => {
   const choice = new EncodingChoice({ codec, meter: linkOf(12_500) });
   t.equal(choice.choose(CHUNK), undefined);
@@ -55,7 +73,8 @@ t.test('what does not shrink is tried at growing intervals', async (t) => {
   for (let i = 0; i < 100; i++) {
     if (!choice.choose(CHUNK)) continue;
     tried++;
-    t.notOk(choice.encoded({ sizeBytes: CHUNK, encodedBytes: CHUNK, durationMs: 2 }));
+    choice.begun();
+    t.notOk(choice.encoded({ sizeBytes: CHUNK, encodedBytes: CHUNK }));
   }
   t.ok(tried < 12, `${tried} of 100`);
 });
