@@ -10,7 +10,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 export const repoDir = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 const BUILDS = path.join(repoDir, '.build');
-const SOURCES = ['gateway', 'migrator', 'test', 'bench'];
+const SOURCES = ['gateway', 'haproxy', 'migrator', 'test', 'bench'];
 const SETTINGS = ['package.json', 'package-lock.json', 'tsconfig.json', 'test/build.mjs'];
 const KEEP_MS = 24 * 3_600_000;
 

@@ -1,7 +1,7 @@
-/** What `npm test` prepares before it runs, so that no test waits for it: the programs and the lab's root file system. */
+/** What `npm test` prepares before it runs, so that no test waits for it: the programs, HAProxy and the lab's root file system. */
 import { HoldfastError } from '../migrator/errors.ts';
 import { build } from './build.mjs';
-import { checkMachine } from './lab/machine.ts';
+import { checkMachine, needPrograms } from './lab/machine.ts';
 import { ensureRootfs } from './lab/rootfs.ts';
 
 const PREPARE_TIMEOUT_MS = 900_000;
@@ -11,6 +11,7 @@ build();
 try {
   const signal = AbortSignal.timeout(PREPARE_TIMEOUT_MS);
   await checkMachine({ delay: true }, say, signal);
+  await needPrograms({ haproxy: 'haproxy' }, say, signal);
   await ensureRootfs(say, signal);
 } catch (error) {
   if (!(error instanceof HoldfastError)) throw error;

@@ -12,7 +12,7 @@ const FOREIGN = [
 ];
 
 async function sources(): Promise<string[]> {
-  const folders = ['gateway', 'migrator'];
+  const folders = ['gateway', 'haproxy', 'migrator'];
   const names = await Promise.all(folders.map((folder) => readdir(join(ROOT, folder), { recursive: true })));
   const files = names.flatMap((list, index) => list.map((name) => join(ROOT, folders[index] ?? '', name)));
   return Promise.all(files.filter((file) => file.endsWith('.ts')).map((file) => readFile(file, 'utf8')));

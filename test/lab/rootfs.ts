@@ -11,7 +11,7 @@ import { cacheDir } from './names.ts';
 
 const SUITE = 'forky'; // The first Debian whose CRIU (4.2) works on kernels from 6.16 on.
 const PACKAGES = [
-  ...['criu', 'runc', 'nodejs', 'tini'],
+  ...['criu', 'runc', 'haproxy', 'nodejs', 'tini'],
   ...[
     'ca-certificates',
     'iproute2',
