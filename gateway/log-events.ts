@@ -1,6 +1,9 @@
 import type { Logger } from 'pino';
 import { type MigrationEvent, Outcome } from '../migrator/events.ts';
 
+/** Somebody has lost something by these. */
+const GRAVE: ReadonlySet<Outcome> = new Set([Outcome.setBack, Outcome.lost, Outcome.failed]);
+
 /** A listener that writes one line for each thing that happens in a migration, always with its id and its app. */
 export function logEvents(log: Logger): (event: MigrationEvent) => void {
   return (event) => {
@@ -32,10 +35,7 @@ export function logEvents(log: Logger): (event: MigrationEvent) => void {
         log.error(line, `${app} lost what it did since ${event.since}: ${event.error.message}`);
         break;
       case 'ended':
-        log[event.outcome === Outcome.failed || event.outcome === Outcome.setBack ? 'error' : 'info'](
-          line,
-          `migration ${event.outcome}`,
-        );
+        log[GRAVE.has(event.outcome) ? 'error' : 'info'](line, `migration ${event.outcome}`);
     }
   };
 }

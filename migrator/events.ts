@@ -62,6 +62,8 @@ export const Outcome = {
    * what it did at the destination since is lost.
    */
   setBack: 'set-back',
+  /** What was frozen at the source is gone as well: the app runs nowhere, and is to be started anew. */
+  lost: 'lost',
   /** The way back failed too, for a reason that does not pass by itself. Tried again when the gateway starts. */
   failed: 'failed',
 } as const;

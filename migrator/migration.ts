@@ -5,7 +5,8 @@ import { DumpMemory, type Footprint } from './engine/engine.ts';
 import { type ErrorBody, HoldfastError, toErrorBody } from './errors.ts';
 import { type Figures, fetchesOnDemand, type MigrationEvent, Outcome, Step, sendsAhead } from './events.ts';
 import { holdBudgetMs, leaseMs } from './hold-budget.ts';
-import { isPagesLost, pageIn, pageInFrozen, withPageIn } from './page-in.ts';
+import { isInstanceLost, isLossOfDestination } from './loss.ts';
+import { pageIn, pageInFrozen, withPageIn } from './page-in.ts';
 import { type Planned, predictionOf } from './planner/planner.ts';
 import type { Prediction } from './planner/prediction.ts';
 import { preflight } from './preflight.ts';
@@ -98,6 +99,7 @@ export class Migration {
     if (outcome === Outcome.rolledBack || outcome === Outcome.setBack) {
       await Promise.all([destination.discard(order.id, soon), source.thaw(order.id, soon)]);
     }
+    if (outcome === Outcome.lost) await destination.discard(order.id, soon);
   }
 
   async #carryOut(forward: () => Promise<void>): Promise<Outcome | undefined> {
@@ -112,7 +114,7 @@ export class Migration {
       try {
         this.#figures = withPageIn(this.#figures, await pageIn(this.#context, this.#steps));
       } catch (error) {
-        if (isPagesLost(error)) return this.#goBack(error);
+        if (isLossOfDestination(error)) return this.#goBack(error);
         return this.#context.signal.aborted ? undefined : this.#end(Outcome.failed, error);
       }
     }
@@ -275,7 +277,7 @@ export class Migration {
   async #goBack(error: unknown): Promise<Outcome | undefined> {
     const { emit, limits, signal } = this.#context;
     // Pages that were lost before anybody was let through cost nothing but the move.
-    const since = isPagesLost(error) ? this.#releasedAt : undefined;
+    const since = isLossOfDestination(error) ? this.#releasedAt : undefined;
     const leaseEndsAt = this.#leaseEndsAt ?? performance.now() + leaseMs(limits);
     const undos =
       since === undefined
@@ -293,13 +295,13 @@ export class Migration {
         // A gateway that is ending leaves the rest to its successor, which finds all this in the journal.
         if (signal.aborted) return undefined;
         if (undo.ifItFails === IfItFails.stop) return this.#end(Outcome.failed, undoError);
-        if (undo.ifItFails === IfItFails.goOn) failure = undoError;
+        if (undo.ifItFails === IfItFails.goOn) failure ??= undoError;
         else this.#clean = false;
       }
     }
-    if (since !== undefined)
-      return this.#end(failure === undefined ? Outcome.setBack : Outcome.failed, error);
-    return failure === undefined ? this.#end(Outcome.rolledBack, error) : this.#end(Outcome.failed, failure);
+    if (failure === undefined)
+      return this.#end(since === undefined ? Outcome.rolledBack : Outcome.setBack, error);
+    return this.#end(isInstanceLost(failure) ? Outcome.lost : Outcome.failed, failure);
   }
 
   #thawedAt(at: number): void {

@@ -8,6 +8,7 @@ import { HoldfastError } from './errors.ts';
 import { AUTO, type MigrationEvent, Outcome, type StrategyOrder } from './events.ts';
 import { Feed } from './feed.ts';
 import type { Gate } from './gate.ts';
+import { goneHost } from './gone-host.ts';
 import { Journal, type JournalContent, pruneJournals, readJournals } from './journal.ts';
 import { Migration } from './migration.ts';
 import type { Placements } from './placements.ts';
@@ -102,7 +103,7 @@ export class Migrations {
     this.#underWay.set(app, order.id);
     try {
       const opened = await this.#begin(order);
-      if (opened === undefined) throw unknownHost(order.from, this.#options.agents);
+      if (opened === undefined) throw unknownApp(app, this.#options.apps);
       const { migration, journal, emit } = opened;
       await emit({ type: 'started', from: order.from, to, strategy });
       void this.#track(order.id, app, journal, migration, () => migration.run());
@@ -172,9 +173,7 @@ export class Migrations {
     const { apps, agents, placements } = this.#options;
     const known = apps.get(app);
     if (known === undefined) {
-      throw new HoldfastError('APP_UNKNOWN', `no app is called ${app}`, {
-        mend: `name one of: ${[...apps.keys()].join(', ')}`,
-      });
+      throw unknownApp(app, apps);
     }
     if (!agents.has(to)) throw unknownHost(to, agents);
     const from = placements.hostOf(app);
@@ -184,6 +183,7 @@ export class Migrations {
         retryable: true,
       });
     }
+    if (!agents.has(from)) throw unknownHost(from, agents);
     const other = this.#underWay.get(app);
     if (other !== undefined) {
       throw new HoldfastError('MIGRATION_UNDER_WAY', `${app} is being moved already, by ${other}`, {
@@ -197,20 +197,21 @@ export class Migrations {
     return { id: newId(), app, container: known.container, from, to };
   }
 
-  /** Open the journal of a migration and put together what it needs; undefined when a host or the app is not known. */
+  /** Open the journal of a migration and put together what it needs; undefined when the app is not known. */
   async #begin(about: Omit<Order, 'container'>) {
     const { agents, apps, gate, placements, planner, journalDir, log } = this.#options;
     const { id, app, from, to, strategy, maxFreezeMs, verify } = about;
-    const source = agents.get(from);
-    const destination = agents.get(to);
     const known = apps.get(app);
-    if (source === undefined || destination === undefined || known === undefined) {
+    if (known === undefined) {
       log.error(
-        { migration: id, app, from, to },
-        'an unfinished migration names what is not in the configuration',
+        { migration: id, app },
+        'an unfinished migration names an app that is not in the configuration',
       );
       return undefined;
     }
+    const { container, hold: limits } = known;
+    const source = agents.get(from) ?? goneHost(from, container);
+    const destination = agents.get(to) ?? goneHost(to, container);
     const journal = await Journal.open(journalDir, id);
     const feed = this.#feeds.get(id) ?? new Feed([], { ended: false });
     this.#feeds.set(id, feed);
@@ -231,8 +232,7 @@ export class Migrations {
       feed.push(event);
       for (const listener of this.#listeners) listener(event);
     };
-    const order: Order = { id, app, container: known.container, from, to, strategy, maxFreezeMs, verify };
-    const limits = known.hold;
+    const order: Order = { id, app, container, from, to, strategy, maxFreezeMs, verify };
     const signal = this.#stop.signal;
     const context = { order, source, destination, gate, placements, planner, limits, emit, signal };
     return { migration: new Migration(context, feed.events), journal, emit };
@@ -305,6 +305,12 @@ function mustStand({ type }: MigrationEvent): boolean {
 
 function isUndecided(record: MigrationRecord): boolean {
   return record.state === 'running' || record.state === Outcome.failed;
+}
+
+function unknownApp(app: string, apps: MigrationsOptions['apps']): HoldfastError {
+  return new HoldfastError('APP_UNKNOWN', `no app is called ${app}`, {
+    mend: `name one of: ${[...apps.keys()].join(', ')}`,
+  });
 }
 
 function unknownHost(host: string, agents: ReadonlyMap<string, Agent>): HoldfastError {

@@ -2,7 +2,6 @@ import type { PageInReply } from './agent/protocol.ts';
 import { anySignal } from './any-signal.ts';
 import type { MigrationContext } from './context.ts';
 import { Deadlines, FOR_AS_LONG_AS_IT_TAKES, insist } from './deadlines.ts';
-import { HoldfastError } from './errors.ts';
 import { type Figures, Step } from './events.ts';
 import type { Steps } from './steps.ts';
 
@@ -56,8 +55,4 @@ export function withPageIn(figures: Omit<Figures, 'totalMs'>, reply: PageInReply
     // Unknown after a restart of the gateway: a part of it would be too good.
     ...(figures.bytesSent === undefined ? {} : { bytesSent: figures.bytesSent + bytesSent }),
   };
-}
-
-export function isPagesLost(error: unknown): error is HoldfastError {
-  return error instanceof HoldfastError && error.code === 'PAGES_LOST';
 }

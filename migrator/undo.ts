@@ -51,8 +51,10 @@ export function wayBackFromLoss(
   const within = { withinMs: holdBudgetMs(context.limits) };
   return [
     { step: Step.release, ifItFails: IfItFails.goOn, make: () => close(context, lost) },
-    { step: Step.freeze, ifItFails: IfItFails.goOn, make: () => thaw(context, within) },
+    { step: Step.freeze, ifItFails: IfItFails.later, make: () => thaw(context, within) },
     { step: Step.hold, ifItFails: IfItFails.goOn, make: () => reopen(context) },
+    // By now nobody is kept waiting any more for a source that is away; the app still is.
+    { step: Step.freeze, ifItFails: IfItFails.goOn, make: () => thaw(context) },
     { step: Step.prepare, ifItFails: IfItFails.later, make: () => unprepare(context) },
   ];
 }
@@ -96,8 +98,11 @@ async function thaw(
 }
 
 async function reopen({ order, gate, placements }: MigrationContext): Promise<ReleaseReport> {
-  const report = await gate.release(order.app, placements.targetAt(order.app, order.from));
-  if (placements.hostOf(order.app) !== order.from) await placements.moved(order.app, order.from);
+  const { app, from, to } = order;
+  // Where the source is gone for good there is nothing to wait for: requests fail at once, wherever they are sent.
+  if (!placements.isHost(from)) return gate.release(app, placements.targetAt(app, to));
+  const report = await gate.release(app, placements.targetAt(app, from));
+  if (placements.hostOf(app) !== from) await placements.moved(app, from);
   return report;
 }
 

@@ -10,6 +10,7 @@ const EXIT_OF: Readonly<Record<Outcome, Exit>> = {
   [Outcome.refused]: Exit.refused,
   [Outcome.rolledBack]: Exit.failed,
   [Outcome.setBack]: Exit.failed,
+  [Outcome.lost]: Exit.failed,
   [Outcome.failed]: Exit.failed,
 };
 

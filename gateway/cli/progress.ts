@@ -86,6 +86,7 @@ const OUTCOMES: Readonly<Record<Outcome, string>> = {
   [Outcome.refused]: 'refused, nothing was touched',
   [Outcome.rolledBack]: 'rolled back, the app runs on where it was',
   [Outcome.setBack]: 'set back, the app goes on where it was as it was at the freeze',
+  [Outcome.lost]: 'lost, the app runs nowhere',
   [Outcome.failed]: 'failed, and so did the way back',
 };
 

@@ -64,6 +64,10 @@ export class Placements implements MigratorPlacements {
     return this.#places.get(app)?.host;
   }
 
+  isHost(host: string): boolean {
+    return this.#options.hosts.has(host);
+  }
+
   /** @throws HoldfastError `PLACE_UNKNOWN` when no host has told the port of the app's container yet. */
   targetAt(app: string, host: string): Target {
     const ports = this.#ports.get(app);

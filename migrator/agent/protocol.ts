@@ -37,7 +37,8 @@ import { DumpMemory } from '../engine/engine.ts';
  * Errors are `{code, message, mend?, retryable}` with a 4xx or 5xx status. `discard`, `thaw`, `commit` and `finish`
  * may be repeated, also by a restarted gateway to a restarted agent, and so may `page-in`. What is over stays over: after `discard`, or
  * after the lease ran out, `commit` fails with `LEASE_EXPIRED`; after `commit`, `discard` fails with
- * `MIGRATION_OVER`, as `finish` does after `thaw` and `thaw` after `finish`. `thaw` and `discard` end what is under
+ * `MIGRATION_OVER`, as `finish` does after `thaw` and `thaw` after `finish`. `thaw` fails with `INSTANCE_LOST` when what
+ * was frozen is gone. `thaw` and `discard` end what is under
  * way for their migration. When the pages an instance still needs are lost, it is gone, and `commit` and `page-in` fail
  * with `PAGES_LOST` from then on: only after that may the source of a committed instance be thawed. `prepare` wants an `admit` of the same migration before it: that bounds what may be sent.
  */

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DumpMemory } from '../engine/engine.ts';
 import { HoldfastError } from '../errors.ts';
+import { instanceLost, isInstanceLost } from '../loss.ts';
 import { answerMemory } from '../memory/frozen-memory.ts';
 import { threadsFor } from '../memory/pace.ts';
 import { PageReaders } from '../memory/page-readers.ts';
@@ -148,7 +149,11 @@ export class SourceSide {
     await answerMemory(request, response, { processes, signal: frozen.signal });
   }
 
-  /** Undo everything of this migration here. Settles at once where there is nothing to undo. */
+  /**
+   * Undo everything of this migration here. Settles at once where there is nothing to undo.
+   *
+   * @throws HoldfastError `INSTANCE_LOST` when what was frozen is gone, `MIGRATION_OVER` after `finish`
+   */
   async thaw(id: string): Promise<void> {
     const known = this.#host.records.get(id);
     if (!known) return;
@@ -158,6 +163,7 @@ export class SourceSide {
     await this.#turn(id, known.container, Deadlines.undoMs, async (signal) => {
       const record = this.#host.records.get(id) ?? known;
       if (record.phase === Phase.thawed) return;
+      if (record.phase === Phase.lost) throw lost(record);
       if (isOver(record) || record.phase === Phase.finishing) throw migrationOver(id, record.phase);
       if (record.phase !== Phase.connected) {
         await this.#host.records.note({ ...record, phase: Phase.thawing });
@@ -207,14 +213,14 @@ export class SourceSide {
     try {
       await engineOf(this.#host, record.container).thaw(record.container, signal);
     } catch (error) {
-      if (error instanceof HoldfastError && error.code === 'CONTAINER_NOT_RUNNING')
-        await this.#end(record, Phase.lost);
-      throw error;
+      if (!(error instanceof HoldfastError && error.code === 'CONTAINER_NOT_RUNNING')) throw error;
+      await this.#end(record, Phase.lost);
+      throw lost(record);
     }
   }
 
   #onlyIfLost({ id, container }: MigrationRecord, error: unknown): void {
-    if (this.#host.records.get(id)?.phase !== Phase.lost) throw error;
+    if (!isInstanceLost(error)) throw error;
     this.#host.log.error({ migrationId: id, container, err: error }, 'what was frozen here is gone');
   }
 
@@ -263,4 +269,8 @@ export class SourceSide {
   ): Promise<T> {
     return this.#host.turns.take({ container, migrationId, timeoutMs }, work);
   }
+}
+
+function lost({ container }: MigrationRecord): HoldfastError {
+  return instanceLost(container, 'it was killed while it was frozen, or its host was started anew');
 }

@@ -147,30 +147,58 @@ for (const strategy of LAZY) {
     },
   );
 
+  for (const goesOn of ['the same gateway', 'the next gateway']) {
+    t.test(
+      `${strategy}, pages lost and the source away: nobody is kept waiting, and ${goesOn} wakes the app`,
+      async (t) => {
+        const world = new World();
+        const journalDir = t.testdir();
+        const first = await open(world, journalDir);
+        at(first, 'step-started', Step.pageIn, () => {
+          world.losePages();
+          world.away.add('a');
+        });
+        const { id } = await first.order({ app: 'shop', to: 'b', strategy });
+        for await (const event of first.events(id, AbortSignal.timeout(10_000)) ?? []) {
+          if (event.type === 'undo-finished' && event.step === Step.hold) break;
+        }
+        t.match(first.get(id), { state: 'running' }, 'the source is asked again and again');
+        t.same(world.running(), [], 'nothing runs');
+        t.same(world.gate, { open: true, to: 'a' }, 'and nobody is kept waiting for it');
+
+        let last = first;
+        let ended = first.settled();
+        if (goesOn === 'the next gateway') {
+          await first.close();
+          world.gate = { open: false };
+          last = await open(world, journalDir);
+          ended = last.recover();
+        }
+        world.violations.length = 0; // Requests went where nothing ran: nothing ran anywhere.
+        world.away.delete('a');
+        await ended;
+        t.match(last.get(id), { state: 'set-back', error: { code: 'PAGES_LOST' } });
+        liveAndServedAt(t, world, 'a');
+        await last.close();
+      },
+    );
+  }
+
   t.test(
-    `${strategy}, pages lost and the source away: it is said so, and the next gateway finds it`,
+    `${strategy}, pages lost and the source killed: it is said so, and nothing waits for it`,
     async (t) => {
       const world = new World();
       const journalDir = t.testdir();
       const migrations = await open(world, journalDir);
       at(migrations, 'step-started', Step.pageIn, () => {
         world.losePages();
-        world.away.add('a');
+        world.killFrozen('a');
       });
       const record = migrations.get(await move(migrations, strategy));
-      t.match(record, { state: 'failed', error: { code: 'PAGES_LOST' } });
-      t.same(world.running(), [], 'nothing runs');
-      t.same(world.gate, { open: true, to: 'a' }, 'and nobody is kept waiting for it');
+      t.match(record, { state: 'lost', error: { code: 'INSTANCE_LOST' } });
+      t.same(world.gate, { open: true, to: 'a' }, 'nobody is kept waiting for it');
       await migrations.close();
-
-      world.away.delete('a');
-      world.gate = { open: false };
-      world.violations.length = 0;
-      const next = await open(world, journalDir);
-      await next.recover();
-      t.equal(next.list()[0]?.state, 'set-back');
-      liveAndServedAt(t, world, 'a');
-      await next.close();
+      t.same((await open(world, journalDir)).undecidedApps(), [], 'the next gateway lets it be started anew');
     },
   );
 
@@ -182,6 +210,22 @@ for (const strategy of LAZY) {
     t.same(world.gate, { open: true, to: 'b' });
     t.equal(world.hosts.b?.state, 'running');
     await migrations.close();
+  });
+}
+
+for (const strategy of Object.values(Strategy)) {
+  t.test(`${strategy}, the source killed while it is frozen: it is said that nothing is left`, async (t) => {
+    const world = new World();
+    const journalDir = t.testdir();
+    world.faults.set('a.send', Fault.refuses);
+    const migrations = await open(world, journalDir);
+    at(migrations, 'step-started', Step.send, () => world.killFrozen('a'));
+    const record = migrations.get(await move(migrations, strategy));
+    t.match(record, { state: 'lost', error: { code: 'INSTANCE_LOST' } });
+    t.same(world.running(), []);
+    t.equal(world.hosts.b?.state, 'absent', 'the other end has nothing left');
+    await migrations.close();
+    t.same((await open(world, journalDir)).undecidedApps(), [], 'the next gateway lets it be started anew');
   });
 }
 
@@ -355,13 +399,13 @@ t.test('whoever reads the events late reads all of them', async (t) => {
 });
 
 t.test(
-  'the events of a move whose host is in the configuration no more end where the journal does',
+  'the events of a move whose app is in the configuration no more end where the journal does',
   async (t) => {
     const [crash] = (await everyCrash(t, new World())).filter(({ name }) =>
       name.startsWith('after step-started dump'),
     );
     const journalDir = t.testdir();
-    const text = crash?.lines.join('').replaceAll('"to":"b"', '"to":"gone"') ?? '';
+    const text = crash?.lines.join('').replaceAll('"app":"shop"', '"app":"gone"') ?? '';
     await writeFile(path.join(journalDir, `${crash?.id}.jsonl`), text);
     const migrations = await open(crash?.world as World, journalDir);
     await migrations.recover();
@@ -397,8 +441,34 @@ for (const strategy of LAZY) {
   });
 }
 
+for (const strategy of Object.values(Strategy)) {
+  for (const gone of ['a', 'b']) {
+    t.test(
+      `${strategy}, a gateway killed at any point, and ${gone} taken out of the configuration: what is left is served`,
+      async (t) => {
+        for (const crash of await everyCrash(t, new World(), strategy)) {
+          const { world } = crash;
+          if (gone === 'a' && world.hosts.b?.pages === 'at the source') world.losePages();
+          world.killFrozen(gone);
+          world.outOfConfiguration.add(gone);
+          const left = gone === 'a' ? 'b' : 'a';
+          const isKept = gone === 'b' || crash.lines.some((line) => line.includes('"step":"commit"'));
+          const alive = isKept && world.hosts[left]?.state !== 'absent' ? [left] : [];
+          const migrations = await takeUp(t, crash);
+          t.same(world.running(), alive, `${crash.name}: what can run does`);
+          t.equal(world.gate.open, true, `${crash.name}: nobody is kept waiting`);
+          if (alive.length > 0)
+            t.same(world.gate, { open: true, to: alive[0] }, `${crash.name}: it is served`);
+          t.same(migrations.undecidedApps(), [], `${crash.name}: it can be started anew`);
+          await migrations.close();
+        }
+      },
+    );
+  }
+}
+
 /** What a gateway does at its start: the gate of an undecided app is closed until recovery has dealt with it. */
-async function goOnAfter(t: Test, { id, name, world, lines }: Crash): Promise<void> {
+async function takeUp(t: Test, { id, world, lines }: Crash): Promise<Migrations> {
   const journalDir = t.testdir();
   await writeFile(path.join(journalDir, `${id}.jsonl`), lines.join(''));
   const migrations = await open(world, journalDir);
@@ -406,6 +476,12 @@ async function goOnAfter(t: Test, { id, name, world, lines }: Crash): Promise<vo
   else if (world.gate.open === false) world.gate = { open: true, to: world.home };
   await migrations.recover();
   await migrations.settled();
+  return migrations;
+}
+
+async function goOnAfter(t: Test, crash: Crash): Promise<void> {
+  const { name, world } = crash;
+  const migrations = await takeUp(t, crash);
   const [host] = world.running();
   t.same(world.running().length, 1, `${name}: exactly one instance runs`);
   t.same(world.gate, { open: true, to: host }, `${name}: requests go to it`);

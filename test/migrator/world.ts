@@ -3,6 +3,7 @@ import type { Agent } from '../../migrator/agents.ts';
 import { type ContainerState, DumpMemory } from '../../migrator/engine/engine.ts';
 import { HoldfastError } from '../../migrator/errors.ts';
 import type { Gate, HoldReport, Target } from '../../migrator/gate.ts';
+import { instanceLost } from '../../migrator/loss.ts';
 import type { Placements } from '../../migrator/placements.ts';
 
 type Call = Exclude<keyof Agent, 'host' | 'url'>;
@@ -65,6 +66,10 @@ export class World implements Gate, Placements {
   readonly stalled = new Set<string>();
   /** Hosts that do not answer at all. */
   readonly away = new Set<string>();
+  /** Hosts whose instance was killed while it was frozen. */
+  readonly killed = new Set<string>();
+  /** Hosts that were taken out of the configuration. */
+  readonly outOfConfiguration = new Set<string>();
   /** Hears of each call to a host that is away. */
   missed: (host: string) => void = () => {};
   #lease: NodeJS.Timeout | undefined;
@@ -78,7 +83,8 @@ export class World implements Gate, Placements {
   }
 
   agents(): Map<string, Agent> {
-    return new Map(Object.keys(this.hosts).map((host) => [host, this.#agent(host)]));
+    const hosts = Object.keys(this.hosts).filter((host) => this.isHost(host));
+    return new Map(hosts.map((host) => [host, this.#agent(host)]));
   }
 
   async hold(): Promise<HoldReport> {
@@ -96,6 +102,10 @@ export class World implements Gate, Placements {
 
   hostOf(): string {
     return this.home;
+  }
+
+  isHost(host: string): boolean {
+    return !this.outOfConfiguration.has(host);
   }
 
   targetAt(_app: string, host: string): Target {
@@ -224,6 +234,7 @@ export class World implements Gate, Placements {
         }),
       thaw: () =>
         call('thaw', () => {
+          if (this.killed.has(host)) throw instanceLost('shop', 'it was killed');
           if (mine.state === 'frozen') mine.state = 'running';
         }),
       finish: () =>
@@ -241,6 +252,12 @@ export class World implements Gate, Placements {
       const instance = this.hosts.b;
       if (instance && !instance.committed) instance.state = 'absent';
     }, leaseMs);
+  }
+
+  /** What becomes of a frozen instance when somebody kills it, or its host is started anew. */
+  killFrozen(host: string): void {
+    Object.assign(this.hosts[host] ?? {}, { state: 'absent' });
+    this.killed.add(host);
   }
 
   /** What a destination does that cannot get its pages. */

@@ -81,6 +81,7 @@ export class MemoryEngine implements Engine {
 
   async thaw(name: string, signal: AbortSignal): Promise<void> {
     await this.#call('thaw', signal);
+    if (!this.states.has(name)) throw new HoldfastError('CONTAINER_NOT_RUNNING', `${name} is absent here`);
     this.states.set(name, 'running');
   }
 

@@ -96,6 +96,23 @@ t.test('a restarted source leaves frozen what was frozen, until it is told', asy
   t.same(await a.leftovers(), []);
 });
 
+for (const restarted of [false, true]) {
+  const who = restarted ? 'a restarted source' : 'a source';
+  t.test(`${who} whose frozen container was killed says so, and it can be started anew`, async (t) => {
+    const hosts = await twoHosts(t);
+    const { a } = hosts;
+    await migrateUpTo('dump', hosts);
+    if (restarted) await crashAndStart(a);
+    a.engine.states.delete(APP);
+    await t.rejects(a.agent.start(APP, soon()), { code: 'CONTAINER_BUSY' });
+    await t.rejects(a.agent.thaw('m1', soon()), { code: 'INSTANCE_LOST', retryable: false });
+    await t.rejects(a.agent.thaw('m1', soon()), { code: 'INSTANCE_LOST' }, 'as often as it is asked');
+    t.same(await a.leftovers(), []);
+    await a.agent.start(APP, soon());
+    t.equal(a.engine.states.get(APP), 'running');
+  });
+}
+
 t.test('a restarted source finishes when it is told so', async (t) => {
   const hosts = await twoHosts(t);
   const { a } = hosts;
