@@ -1,4 +1,4 @@
 import { Strategy } from '../../migrator/events.ts';
-import { losePages } from './lost-pages.ts';
+import { Loss, losePages } from './lost-pages.ts';
 
-await losePages(Strategy.postCopy);
+await losePages(Strategy.postCopy, [Loss.link, Loss.daemon, Loss.frozen, Loss.hostForGood]);

@@ -1,15 +1,24 @@
-import { Outcome, Step, Strategy } from '../../migrator/events.ts';
+import { Outcome, Step, type Strategy } from '../../migrator/events.ts';
 import { AGENT_PORT } from '../system/configs.ts';
 import { type Fault, type Strike, surviveAll } from './faults.ts';
+import { Rewriting } from './rewriting.ts';
 import { eventually, type Scene, type UnderWay } from './scene.ts';
 
 /**
- * From the freeze on the link is so slow that pages are still at the source when the app has been released at the
- * destination, and yet fast enough for its health check.
+ * Pages are still at the source when the app has been released at the destination: at the freeze all of them have
+ * changed, and from there on the link is slow, and yet fast enough for the health check.
  */
-export function slowly(strategy: Strategy): Strike {
-  const link = strategy === Strategy.postCopy ? '60mbit' : '5mbit';
-  return { at: Step.freeze, make: (scene) => scene.slow(scene.here, link) };
+export function lingering(): { before: (scene: Scene) => Promise<void>; strike: Strike[] } {
+  let rewriting: Rewriting | undefined;
+  return {
+    before: async (scene) => {
+      rewriting = await Rewriting.begin(scene.system.url);
+    },
+    strike: [
+      { at: Step.hold, make: async () => rewriting?.end() },
+      { at: Step.freeze, make: (scene) => scene.slow(scene.here, '40mbit') },
+    ],
+  };
 }
 
 /** While the destination lives of its source. */
@@ -30,13 +39,12 @@ async function andOn(scene: Scene): Promise<void> {
 }
 
 function paging(strategy: Strategy, make: (scene: Scene, underWay: UnderWay) => Promise<void>) {
+  const { before, strike } = lingering();
   return {
     strategy,
     outcome: Outcome.succeeded,
-    strike: [
-      slowly(strategy),
-      whilePaging((scene, underWay) => make(scene, underWay).then(() => andOn(scene))),
-    ],
+    before,
+    strike: [...strike, whilePaging((scene, underWay) => make(scene, underWay).then(() => andOn(scene)))],
   };
 }
 

@@ -141,6 +141,14 @@ export class Scene {
     await this.system.gateway.start({ supervise: false });
   }
 
+  /** Take a host out of the configuration, and start the gateway again. */
+  async forgetHost(host: string): Promise<void> {
+    await this.system.reconfigureGateway(({ hosts }) => {
+      delete hosts?.[host];
+    });
+    await this.killGateway();
+  }
+
   /** Kill an agent and wait until its supervisor has it up again. */
   async killAgent(host: string): Promise<void> {
     const agent = this.system.agent(host);

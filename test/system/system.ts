@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import type { MigrationEvent } from '../../migrator/events.ts';
 import type { MigrationRequest } from '../../migrator/migrations.ts';
 import { build, PLAIN_NODE, repoDir } from '../build.mjs';
@@ -44,6 +44,8 @@ export interface SystemOptions {
   /** Told what is being done. */
   readonly log?: (line: string) => void;
 }
+
+const GATEWAY_FILE = 'gateway.yaml';
 
 /** A whole Holdfast on a lab: certificates, an agent on each host, the gateway on the machine, one app. */
 export class System {
@@ -86,6 +88,14 @@ export class System {
         [...this.lab.hosts.values()].map(async (host) => [host.name, await inventoryOf(host)] as const),
       ),
     );
+  }
+
+  /** Change what the gateway will be told at its next start. */
+  async reconfigureGateway(change: (settings: GatewaySettings) => void): Promise<void> {
+    const file = path.join(this.dir, GATEWAY_FILE);
+    const settings = parse(await readFile(file, 'utf8')) as GatewaySettings;
+    change(settings);
+    await writeFile(file, stringify(settings));
   }
 
   /** Start the app on a host, and settle when the gateway lets users through to it. */
@@ -187,7 +197,7 @@ async function writeConfigs(lab: Lab, dir: string, options: SystemOptions): Prom
   await mkdir(path.join(dir, 'gateway-state'), { recursive: true });
   const gateway = gatewaySettings(lab, dir);
   options.gateway?.(gateway);
-  await writeFile(path.join(dir, 'gateway.yaml'), stringify(gateway));
+  await writeFile(path.join(dir, GATEWAY_FILE), stringify(gateway));
   for (const host of lab.hosts.values()) {
     const agent = agentSettings(host, options.app ?? {});
     options.agent?.(agent, host.name);
@@ -196,7 +206,7 @@ async function writeConfigs(lab: Lab, dir: string, options: SystemOptions): Prom
 }
 
 function gatewayProgram(dir: string, program: string, adminUrl: string): Supervised {
-  const serve = [program, 'serve', '-c', path.join(dir, 'gateway.yaml')];
+  const serve = [program, 'serve', '-c', path.join(dir, GATEWAY_FILE)];
   return new Supervised({
     name: 'gateway',
     logFile: path.join(dir, 'gateway.log'),

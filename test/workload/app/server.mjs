@@ -6,6 +6,7 @@
  * | `GET` or `POST /visit` | `{id, seq, prev, hash, user, count}` (see ledger.mjs); for a POST also the body's `digest` and `sizeBytes` |
  * | `GET /page` | a page of some kilobyte from the sessions; changes nothing, for load that is not checked |
  * | `GET /state` | totals, chain head, pid, start time; with `?user=U` also that user's count |
+ * | `POST /rewrite` | its head at once, its end when the body has ended and every session was written to |
  * | `GET /health` | 200 once the memory is filled |
  *
  * A visit's user is the cookie `session`, its id the header `x-load-id`. `?delayMs=` makes the answer wait.
@@ -53,6 +54,7 @@ async function answer(request, response) {
   if (url.pathname === '/health') return reply(response, 200, { ok: true });
   if (url.pathname === '/page') return reply(response, 200, { session: sessions.any() });
   if (url.pathname === '/state') return reply(response, 200, state(url.searchParams.get('user')));
+  if (url.pathname === '/rewrite') return rewrite(request, response);
   if (url.pathname === '/visit') return visit(request, response, url);
   return reply(response, 404, { error: 'no such page' });
 }
@@ -68,6 +70,13 @@ async function visit(request, response, url) {
   const delayMs = Math.min(Number(url.searchParams.get('delayMs') ?? 0), DELAY_LIMIT_MS);
   if (delayMs > 0) await delay(delayMs);
   return reply(response, 200, { ...ledger.append(user, id), ...body });
+}
+
+async function rewrite(request, response) {
+  response.writeHead(200).flushHeaders();
+  await digest(request);
+  sessions.rewrite();
+  response.end();
 }
 
 /** Throws when the client breaks off in the middle of its body: such a request never counts. */

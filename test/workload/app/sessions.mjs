@@ -59,6 +59,13 @@ export class SessionStore {
     }, DIRTYING_MS);
   }
 
+  /** Touch every page there is. */
+  rewrite() {
+    for (const block of this.#blocks) {
+      for (let start = 0; start < MIB; start += PAGE_BYTES) touch(placeIn(block, start));
+    }
+  }
+
   close() {
     clearInterval(this.#timer);
   }
