@@ -2,7 +2,7 @@ import { fetchesOnDemand, Step, Strategy } from '../../migrator/events.ts';
 import { APP } from '../system/configs.ts';
 import { unwrapCriu, wrapCriu } from './criu-wrapper.ts';
 import { type Fault, surviveAll } from './faults.ts';
-import { slowly } from './paging-faults.ts';
+import { lingering } from './paging-faults.ts';
 import type { Scene } from './scene.ts';
 
 /** Once every page has been given to the container, and before it is compared, spoil one of its heap. */
@@ -25,20 +25,17 @@ const spoilt = (strategy: Strategy): Fault => ({
 });
 
 /** While the instance stands still and pages are missing. */
-const whileFetching = (strategy: Strategy, make: (scene: Scene) => Promise<unknown>) => ({
-  strategy,
-  verify: true,
-  strike: [
-    slowly(strategy),
-    {
-      at: Step.pageIn,
-      make: async (scene: Scene) => {
-        await make(scene);
-        await scene.fast(scene.here);
-      },
+const whileFetching = (strategy: Strategy, make: (scene: Scene) => Promise<unknown>) => {
+  const { before, strike } = lingering();
+  const fetching = {
+    at: Step.pageIn,
+    make: async (scene: Scene) => {
+      await make(scene);
+      await scene.fast(scene.here);
     },
-  ],
-});
+  };
+  return { strategy, verify: true, before, strike: [...strike, fetching] };
+};
 
 const faults: Fault[] = [
   ...Object.values(Strategy).filter(fetchesOnDemand).map(spoilt),
