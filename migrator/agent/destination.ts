@@ -2,58 +2,41 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { anySignal } from '../any-signal.ts';
 import type { Footprint } from '../engine/engine.ts';
 import { HoldfastError } from '../errors.ts';
-import { PARENT_DIR } from '../memory/parent.ts';
-import { downloadImages } from '../transfer/download.ts';
-import { KeptPages } from '../transfer/kept-pages.ts';
+import { Arrivals } from './arrivals.ts';
 import { Deadlines } from './deadlines.ts';
 import {
   engineOf,
   type HostContext,
   migrationOver,
-  recordUnderWay,
   refuseIfBusy,
   unknownMigration,
   wrongPhase,
 } from './host.ts';
-import { Leases } from './lease.ts';
+import { Leases, leasedRecord } from './lease.ts';
 import { Pagers } from './pagers.ts';
-import { type AdmitReply, MigrationRole, type PageInReply, type RestoreReply, Upload } from './protocol.ts';
+import {
+  type AdmitReply,
+  MigrationRole,
+  type PageInReply,
+  type RestoreReply,
+  type Upload,
+} from './protocol.ts';
 import { isOver, type MigrationRecord, Phase } from './records.ts';
-import { roomToKeep } from './room.ts';
 
-/** A checkpoint holds the memory and, for each process and file, a little more; memory may grow until the freeze. */
-const LIMIT_PER_MEMORY_BYTE = 1.5;
-const LIMIT_BASE_BYTES = 64 * 1024 * 1024;
-/** Preflights whose migration never came are forgotten, the oldest first. */
-const ADMITTED_KEPT = 64;
 const RETRY_MS = 1_000;
-
-interface Admitted {
-  readonly memoryBytes: number;
-  /** How large the checkpoint may be. */
-  readonly limitBytes: number;
-}
-
-interface Prepared {
-  /** What was sent ahead. */
-  readonly kept: KeptPages;
-  readonly keepBytes: number;
-  readonly leaseMs: number;
-}
 
 /** The side that takes a container in. Until it is committed, everything here can vanish without a loss. */
 export class DestinationSide {
   readonly #host: HostContext;
   readonly #pagers: Pagers;
   readonly #leases = new Leases((id) => this.#expire(id));
-  /** The migrations that were admitted. */
-  readonly #admitted = new Map<string, Admitted>();
-  readonly #prepared = new Map<string, Prepared>();
+  readonly #arrivals: Arrivals;
   #closed = false;
 
   constructor(host: HostContext) {
     this.#host = host;
     this.#pagers = new Pagers(host);
+    this.#arrivals = new Arrivals(host, this.#leases, (id, container) => this.#pagers.listen(id, container));
   }
 
   async admit(id: string, container: string, footprint: Footprint): Promise<AdmitReply> {
@@ -63,10 +46,7 @@ export class DestinationSide {
     const findings = await this.#turn(id, container, Deadlines.admitMs, (signal) =>
       engine.admit(container, footprint, imagesRoot, signal),
     );
-    const { memoryBytes } = footprint;
-    const limitBytes = Math.ceil(memoryBytes * LIMIT_PER_MEMORY_BYTE) + LIMIT_BASE_BYTES;
-    this.#admitted.set(id, { memoryBytes, limitBytes });
-    for (const oldest of [...this.#admitted.keys()].slice(0, -ADMITTED_KEPT)) this.#admitted.delete(oldest);
+    this.#arrivals.admit(id, footprint.memoryBytes);
     return { findings };
   }
 
@@ -77,16 +57,10 @@ export class DestinationSide {
       refuseIfBusy(this.#host, container, id);
       const known = this.#host.records.get(id);
       if (known && known.phase !== Phase.prepared) throw migrationOver(id, known.phase);
-      const admitted = this.#admitted.get(id);
-      if (!admitted) throw wrongPhase(id, 'not admitted', 'prepare');
+      const keepBytes = await this.#arrivals.room(id);
       // What runs here now is not this migration's: nothing may be written that leads to its removal.
       const { state } = await engine.status(container, signal);
       if (state === 'running' || state === 'frozen') throw containerExists(container);
-      const keepBytes = roomToKeep({
-        ...admitted,
-        availableBytes: process.availableMemory(),
-        imagesInMemory: await this.#host.workspaces.onTmpfs(),
-      });
       const role = MigrationRole.destination;
       await this.#host.records.save({ id, container, role, phase: Phase.prepared });
       try {
@@ -97,75 +71,19 @@ export class DestinationSide {
           pagesFrom === undefined ? undefined : this.#pagers.start(id, pagesFrom, signal),
         ]);
       } finally {
-        this.#prepared.set(id, { kept: new KeptPages({ limitBytes: keepBytes }), keepBytes, leaseMs });
-        this.#leases.begin(id, leaseMs);
+        this.#arrivals.expect(id, { keepBytes, leaseMs });
       }
     });
   }
 
   /** Whether uploads of this migration are awaited. @throws HoldfastError when they are not */
   offer(id: string): { keepBytes: number } {
-    this.#record(id, 'images', [Phase.prepared, Phase.received]);
-    return { keepBytes: this.#prepared.get(id)?.keepBytes ?? 0 };
+    return this.#arrivals.offer(id);
   }
 
   /** Take an upload in. The response is this method's, from its first byte to its end. */
   async receive(id: string, what: Upload, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    await (what === Upload.pages
-      ? this.#receivePages(id, request, response)
-      : this.#receiveImages(id, request, response));
-  }
-
-  /** The lease waits meanwhile: pages are sent ahead for as long as it takes, and nothing runs here yet. */
-  async #receivePages(id: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { container } = this.#record(id, 'pages', [Phase.prepared]);
-    await this.#turn(id, container, Deadlines.preCopyMs, async (signal) => {
-      this.#record(id, 'pages', [Phase.prepared]);
-      const { keepBytes, leaseMs } = this.#prepared.get(id) ?? { keepBytes: 0, leaseMs: RETRY_MS };
-      // At once, so that nothing of an attempt before this one takes memory meanwhile.
-      const kept = new KeptPages({ limitBytes: keepBytes });
-      this.#prepared.set(id, { kept, keepBytes, leaseMs });
-      this.#leases.begin(id, Deadlines.preCopyMs);
-      try {
-        const workspace = this.#host.workspaces.of(id);
-        await this.#host.workspaces.emptyImages(workspace);
-        await downloadImages(request, response, {
-          dir: workspace.imagesDir,
-          kept,
-          limitBytes: this.#limitOf(id),
-          onWhole: async () => {},
-          signal,
-        });
-      } finally {
-        if (!this.#leases.isFenced(id)) this.#leases.begin(id, leaseMs);
-      }
-    });
-  }
-
-  async #receiveImages(id: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const phases = [Phase.prepared, Phase.received];
-    const { container } = this.#record(id, 'images', phases);
-    await this.#turn(id, container, Deadlines.sendMs, async (signal) => {
-      const record = this.#record(id, 'images', phases);
-      const workspace = this.#host.workspaces.of(id);
-      await this.#host.workspaces.emptyImages(workspace, PARENT_DIR);
-      await this.#host.records.note({ ...record, phase: Phase.prepared });
-      try {
-        const { kept } = this.#prepared.get(id) ?? { kept: new KeptPages({ limitBytes: 0 }) };
-        await kept.beginCheckpoint(this.#limitOf(id));
-        await downloadImages(request, response, {
-          dir: workspace.imagesDir,
-          kept,
-          limitBytes: this.#limitOf(id),
-          onWhole: () => this.#host.records.note({ ...record, phase: Phase.received }),
-          signal,
-        });
-        this.#pagers.listen(id, container);
-      } catch (error) {
-        await this.#host.workspaces.emptyImages(workspace, PARENT_DIR);
-        throw error;
-      }
-    });
+    await this.#arrivals.receive(id, what, request, response);
   }
 
   /** @param frozen nothing is to run before `resume`: the reply then says when the instance was there */
@@ -174,7 +92,7 @@ export class DestinationSide {
     return this.#turn(id, container, Deadlines.restoreMs, async (signal) => {
       const record = this.#record(id, 'restore', [Phase.received]);
       await this.#host.records.note({ ...record, phase: Phase.restoring });
-      this.#prepared.delete(id); // The restore needs the memory.
+      this.#arrivals.end(id); // The restore needs the memory.
       const engine = engineOf(this.#host, container);
       const memory = await this.#pagers.memoryOf(id);
       const workspace = this.#host.workspaces.of(id);
@@ -226,7 +144,7 @@ export class DestinationSide {
         this.#leases.begin(id, RETRY_MS);
         throw error;
       }
-      this.#admitted.delete(id);
+      this.#arrivals.forget(id);
       if (committed.phase === Phase.paging) {
         this.#pagers.follow(id);
         return;
@@ -314,20 +232,13 @@ export class DestinationSide {
       await this.#pagers.stop(id, signal);
       await this.#host.workspaces.remove(id);
       await this.#host.records.save({ ...record, phase });
-      this.#admitted.delete(id);
-      this.#prepared.delete(id);
+      this.#arrivals.forget(id);
       this.#leases.forget(id);
     });
   }
 
-  #limitOf(id: string): number {
-    return this.#admitted.get(id)?.limitBytes ?? LIMIT_BASE_BYTES;
-  }
-
   #record(id: string, call: string, phases: readonly Phase[]): MigrationRecord {
-    const known = this.#host.records.get(id);
-    if (known !== undefined && this.#leases.isFenced(id)) throw migrationOver(id, known.phase);
-    return recordUnderWay(this.#host, id, { role: MigrationRole.destination, phases, call });
+    return leasedRecord(this.#host, this.#leases, id, { call, phases });
   }
 
   #turn<T>(

@@ -1,3 +1,7 @@
+import { type HostContext, migrationOver, recordUnderWay } from './host.ts';
+import { MigrationRole } from './protocol.ts';
+import type { MigrationRecord, Phase } from './records.ts';
+
 /**
  * How long things made for a migration may stay without a word from the gateway. It runs from the end of `prepare`, or
  * of what was sent ahead, and nothing renews it after that: a gateway that waits as long from any later moment knows that no instance is left, also
@@ -49,4 +53,20 @@ export class Leases {
   close(): void {
     for (const id of this.#timers.keys()) this.end(id);
   }
+}
+
+/**
+ * What is on record of a migration that is under way at its destination here, and not on its way out.
+ *
+ * @throws HoldfastError as `recordUnderWay`
+ */
+export function leasedRecord(
+  host: HostContext,
+  leases: Leases,
+  id: string,
+  expected: { readonly call: string; readonly phases: readonly Phase[] },
+): MigrationRecord {
+  const known = host.records.get(id);
+  if (known !== undefined && leases.isFenced(id)) throw migrationOver(id, known.phase);
+  return recordUnderWay(host, id, { ...expected, role: MigrationRole.destination });
 }
