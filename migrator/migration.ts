@@ -1,18 +1,17 @@
-import { anySignal } from './any-signal.ts';
 import type { MigrationContext } from './context.ts';
-import { Deadlines, FOR_AS_LONG_AS_IT_TAKES, insist } from './deadlines.ts';
-import { DumpMemory, type Footprint } from './engine/engine.ts';
+import { Deadlines } from './deadlines.ts';
+import type { Footprint } from './engine/engine.ts';
 import { type ErrorBody, HoldfastError, toErrorBody } from './errors.ts';
-import { type Figures, fetchesOnDemand, type MigrationEvent, Outcome, Step, sendsAhead } from './events.ts';
-import { holdBudgetMs, leaseMs } from './hold-budget.ts';
+import { fetchesOnDemand, type MigrationEvent, Outcome, Step } from './events.ts';
+import { leaseMs } from './hold-budget.ts';
 import { isInstanceLost, isLossOfDestination } from './loss.ts';
-import { pageIn, pageInFrozen, withPageIn } from './page-in.ts';
+import { pageIn } from './page-in.ts';
 import { type Planned, predictionOf } from './planner/planner.ts';
-import type { Prediction } from './planner/prediction.ts';
 import { preflight } from './preflight.ts';
 import { Steps, within } from './steps.ts';
+import { Tally } from './tally.ts';
 import { IfItFails, wayBack, wayBackFromLoss } from './undo.ts';
-import { verifyMemory } from './verification.ts';
+import { WayThere } from './way-there.ts';
 
 /**
  * Move one app, as a saga: every step is journaled before it is made, and every step made can be undone until the
@@ -21,14 +20,10 @@ import { verifyMemory } from './verification.ts';
  */
 export class Migration {
   #context: MigrationContext;
-  readonly #orderedAt = performance.now();
   readonly #steps: Steps;
+  readonly #tally = new Tally();
   #clean = true;
-  /** By then the lease of what is at the destination has run out. Unknown after a crash, until it is asked for. */
-  #leaseEndsAt: number | undefined;
-  #frozenAt: number | undefined;
-  #figures: Omit<Figures, 'totalMs'> = {};
-  #totalMs: number | undefined;
+  #wayThere: WayThere;
   #planned: Planned | undefined;
   /** When users were first let through to the destination. Wall clock, ISO 8601. */
   #releasedAt: string | undefined;
@@ -41,6 +36,7 @@ export class Migration {
       context,
       begun.map(({ step }) => step),
     );
+    this.#wayThere = new WayThere(context, this.#steps, this.#tally);
     this.#releasedAt = begun.find(({ step }) => step === Step.release)?.at;
   }
 
@@ -54,22 +50,14 @@ export class Migration {
     } catch (error) {
       return this.#end(Outcome.refused, error);
     }
-    return this.#carryOut(async () => {
-      await this.#prepare();
-      await this.#preCopy();
-      const budget = await this.#hold();
-      await this.#freeze(budget);
-      await this.#transfer(budget);
-      await this.#restore(budget);
-      await this.#commit();
-    });
+    return this.#carryOut(() => this.#wayThere.go());
   }
 
   /** Finish or undo what a crashed gateway left behind. The gate holds the app's requests meanwhile. */
   async resume(): Promise<Outcome | undefined> {
     this.#steps.begun.add(Step.hold);
     return this.#carryOut(async () => {
-      if (this.#steps.begun.has(Step.commit)) return this.#commit();
+      if (this.#steps.begun.has(Step.commit)) return this.#wayThere.commit();
       throw new HoldfastError(
         'GATEWAY_RESTARTED',
         'the gateway was restarted in the middle of the migration',
@@ -110,9 +98,9 @@ export class Migration {
     }
     await this.#release();
     // Of a move that was verified all pages were there before the commit. After a crash only the destination knows.
-    if (fetchesOnDemand(this.#context.order.strategy) && this.#figures.pageInMs === undefined) {
+    if (fetchesOnDemand(this.#context.order.strategy) && !this.#tally.allFetched) {
       try {
-        this.#figures = withPageIn(this.#figures, await pageIn(this.#context, this.#steps));
+        this.#tally.fetched(await pageIn(this.#context, this.#steps));
       } catch (error) {
         if (isLossOfDestination(error)) return this.#goBack(error);
         return this.#context.signal.aborted ? undefined : this.#end(Outcome.failed, error);
@@ -145,121 +133,7 @@ export class Migration {
     const { plan } = this.#planned;
     await emit({ type: 'planned', ...plan });
     this.#context = { ...this.#context, order: { ...order, strategy: plan.strategy } };
-  }
-
-  async #prepare(): Promise<void> {
-    const { order, source, destination, limits } = this.#context;
-    await this.#steps.make(Step.prepare, Deadlines.prepareMs, async (signal) => {
-      const { container } = order;
-      const pages = fetchesOnDemand(order.strategy) ? { pagesFrom: source.url } : {};
-      await destination.prepare(order.id, { container, leaseMs: leaseMs(limits), ...pages }, signal);
-      await source.connect(order.id, { container, to: destination.url }, signal);
-    });
-  }
-
-  async #preCopy(): Promise<void> {
-    const { order, source } = this.#context;
-    if (!sendsAhead(order.strategy)) return;
-    await this.#steps.make(
-      Step.preCopy,
-      Deadlines.preCopyMs,
-      (signal) => source.preCopy(order.id, signal),
-      ({ rounds, pageBytes, bytesSent }) => ({ rounds, pageBytes, bytesSent }),
-    );
-  }
-
-  /** @returns fires when the hold has lasted so long that there is just time for the way back */
-  async #hold(): Promise<AbortSignal> {
-    const { order, gate, limits, signal } = this.#context;
-    this.#leaseEndsAt = performance.now() + leaseMs(limits);
-    const budget = AbortSignal.timeout(holdBudgetMs(limits));
-    const { drainTimeoutMs } = limits;
-    try {
-      await this.#steps.make(
-        Step.hold,
-        limits.maxHoldMs,
-        () => gate.hold(order.app, { drainTimeoutMs, signal: anySignal([signal, budget]) }),
-        ({ drainedRequests, drainMs }) => ({ drainedRequests, drainMs }),
-      );
-    } catch (error) {
-      // A gate that could not be closed has opened itself again.
-      this.#steps.begun.delete(Step.hold);
-      throw error;
-    }
-    return budget;
-  }
-
-  async #freeze(budget: AbortSignal): Promise<void> {
-    const { order, source } = this.#context;
-    await this.#steps.make(Step.freeze, Deadlines.freezeMs, async (signal) => {
-      this.#frozenAt = (await source.freeze(order.id, anySignal([signal, budget]))).frozenAt;
-    });
-  }
-
-  async #transfer(budget: AbortSignal): Promise<void> {
-    const { order, source } = this.#context;
-    const memory = fetchesOnDemand(order.strategy) ? DumpMemory.leftInPlace : DumpMemory.inImages;
-    await this.#steps.make(Step.dump, Deadlines.dumpMs, (signal) =>
-      source.dump(order.id, memory, anySignal([signal, budget])),
-    );
-    const { bytesSent, imageBytes } = await this.#steps.make(
-      Step.send,
-      Deadlines.sendMs,
-      (signal) => source.send(order.id, anySignal([signal, budget])),
-      (reply) => ({ bytesSent: reply.bytesSent, imageBytes: reply.imageBytes }),
-    );
-    this.#figures = { ...this.#figures, bytesSent, imageBytes };
-  }
-
-  async #restore(budget: AbortSignal): Promise<void> {
-    const { order, destination } = this.#context;
-    await this.#steps.make(Step.restore, Deadlines.restoreMs, async (signal) => {
-      const soon = anySignal([signal, budget]);
-      if (order.verify) return destination.restoreFrozen(order.id, soon);
-      this.#thawedAt((await destination.restore(order.id, soon)).runningAt);
-    });
-    if (order.verify) {
-      if (fetchesOnDemand(order.strategy)) {
-        this.#figures = withPageIn(this.#figures, await pageInFrozen(this.#context, this.#steps, budget));
-      }
-      await this.#verify(budget);
-    }
-    await this.#steps.make(Step.healthCheck, Deadlines.healthCheckMs, (signal) =>
-      destination.health(order.id, anySignal([signal, budget])),
-    );
-  }
-
-  async #verify(budget: AbortSignal): Promise<void> {
-    const { order, source, destination } = this.#context;
-    const { verifiedBytes } = await this.#steps.make(
-      Step.verify,
-      Deadlines.verifyMs,
-      async (signal) => {
-        const soon = anySignal([signal, budget]);
-        const verified = await verifyMemory(order, source, destination, soon);
-        this.#thawedAt((await destination.resume(order.id, soon)).runningAt);
-        return verified;
-      },
-      ({ processes, verifiedBytes }) => ({ processes, verifiedBytes }),
-    );
-    this.#figures = { ...this.#figures, verifiedBytes };
-  }
-
-  /**
-   * An agent that does not answer may have committed or not, so only its word, or its refusal, ends this step: going
-   * back on silence could leave two live copies.
-   */
-  async #commit(): Promise<void> {
-    const { order, destination, placements, signal } = this.#context;
-    await this.#steps.make(Step.commit, FOR_AS_LONG_AS_IT_TAKES, async () => {
-      await insist((within) => destination.commit(order.id, within), {
-        attemptMs: Deadlines.commitMs,
-        withinMs: FOR_AS_LONG_AS_IT_TAKES,
-        signal,
-      });
-      await placements.moved(order.app, order.to);
-    });
-    this.#totalMs = this.#elapsedMs();
+    this.#wayThere = new WayThere(this.#context, this.#steps, this.#tally);
   }
 
   async #release(): Promise<void> {
@@ -271,14 +145,14 @@ export class Migration {
       () => gate.release(order.app, placements.targetAt(order.app, order.to)),
       ({ holdMs, heldRequests }) => ({ holdMs, heldRequests }),
     );
-    this.#figures = { ...this.#figures, ...report };
+    this.#tally.add(report);
   }
 
   async #goBack(error: unknown): Promise<Outcome | undefined> {
     const { emit, limits, signal } = this.#context;
     // Pages that were lost before anybody was let through cost nothing but the move.
     const since = isLossOfDestination(error) ? this.#releasedAt : undefined;
-    const leaseEndsAt = this.#leaseEndsAt ?? performance.now() + leaseMs(limits);
+    const leaseEndsAt = this.#wayThere.leaseEndsAt ?? performance.now() + leaseMs(limits);
     const undos =
       since === undefined
         ? wayBack(this.#steps.begun, this.#context, leaseEndsAt)
@@ -288,8 +162,8 @@ export class Migration {
       await emit({ type: 'undo-started', step: undo.step });
       try {
         const report = await undo.make();
-        if (report) this.#figures = { ...this.#figures, ...report };
-        if (undo.step === Step.freeze) this.#thawedAt(performance.now());
+        if (report) this.#tally.add(report);
+        if (undo.step === Step.freeze) this.#tally.thawed(performance.now());
         await emit({ type: 'undo-finished', step: undo.step });
       } catch (undoError) {
         // A gateway that is ending leaves the rest to its successor, which finds all this in the journal.
@@ -304,23 +178,11 @@ export class Migration {
     return this.#end(isInstanceLost(failure) ? Outcome.lost : Outcome.failed, failure);
   }
 
-  #thawedAt(at: number): void {
-    if (this.#frozenAt !== undefined) this.#figures = { ...this.#figures, frozenMs: at - this.#frozenAt };
-  }
-
   async #end(outcome: Outcome, error?: unknown): Promise<Outcome> {
-    const figures = { ...this.#figures, totalMs: this.#totalMs ?? this.#elapsedMs() };
-    const predicted = this.#prediction();
+    const { figures } = this.#tally;
+    const predicted = this.#planned && predictionOf(this.#planned.plan);
     const failed: { error?: ErrorBody } = error === undefined ? {} : { error: toErrorBody(error) };
     await this.#context.emit({ type: 'ended', outcome, figures, ...(predicted && { predicted }), ...failed });
     return outcome;
-  }
-
-  #prediction(): Prediction | undefined {
-    return this.#planned && predictionOf(this.#planned.plan);
-  }
-
-  #elapsedMs(): number {
-    return performance.now() - this.#orderedAt;
   }
 }

@@ -1,43 +1,32 @@
-import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Agent } from './agents.ts';
 import { anySignal } from './any-signal.ts';
-import type { EventBody, HoldLimits, Order } from './context.ts';
-import { Deadlines, FOR_AS_LONG_AS_IT_TAKES, insist } from './deadlines.ts';
+import type { EventBody, Order } from './context.ts';
+import { Deadlines } from './deadlines.ts';
 import { HoldfastError } from './errors.ts';
-import { AUTO, type MigrationEvent, Outcome, type StrategyOrder } from './events.ts';
+import { type MigrationEvent, Outcome } from './events.ts';
 import { Feed } from './feed.ts';
 import type { Gate } from './gate.ts';
 import { goneHost } from './gone-host.ts';
 import { Journal, type JournalContent, pruneJournals, readJournals } from './journal.ts';
 import { Migration } from './migration.ts';
+import { type MigrationRequest, type MovableApp, orderOf } from './orders.ts';
 import type { Placements } from './placements.ts';
 import type { Planner } from './planner/planner.ts';
 import type { Plan } from './planner/prediction.ts';
 import { preflight } from './preflight.ts';
 import { type MigrationRecord, recordOf } from './record.ts';
+import { Tidying } from './tidying.ts';
 
 export interface MigrationsOptions {
   readonly gate: Gate;
   readonly agents: ReadonlyMap<string, Agent>;
   /** The apps that can be moved. */
-  readonly apps: ReadonlyMap<string, { readonly container: string; readonly hold: HoldLimits }>;
+  readonly apps: ReadonlyMap<string, MovableApp>;
   readonly placements: Placements;
   readonly planner: Planner;
   readonly journalDir: string;
   readonly log: Logger;
-}
-
-/** What may be asked for of a move. */
-export interface MigrationRequest {
-  readonly app: string;
-  readonly to: string;
-  /** The planner's choice when not given. */
-  readonly strategy?: StrategyOrder;
-  /** Refuse the move when the app would be frozen for longer. */
-  readonly maxFreezeMs?: number;
-  /** Compare the memory of both ends before the app runs on at the destination. */
-  readonly verify?: boolean;
 }
 
 /** Closed migrations that are remembered; the oldest are forgotten beyond it. */
@@ -51,12 +40,13 @@ export class Migrations {
   /** App to migration. Entered before anything is awaited, so that two orders at once cannot both pass. */
   readonly #underWay = new Map<string, string>();
   readonly #running = new Set<Promise<void>>();
-  readonly #tidying = new Set<Promise<void>>();
   readonly #listeners = new Set<(event: MigrationEvent) => void>();
   readonly #stop = new AbortController();
+  readonly #tidying: Tidying;
 
   private constructor(options: MigrationsOptions, journals: JournalContent[]) {
     this.#options = options;
+    this.#tidying = new Tidying({ log: options.log, signal: this.#stop.signal });
     for (const { id, events, closed } of journals) this.#feeds.set(id, new Feed(events, { ended: closed }));
     this.#unclosed = journals.filter((journal) => !journal.closed);
     for (const journal of this.#unclosed) {
@@ -78,16 +68,21 @@ export class Migrations {
 
   /** Finish or undo what a crash left. Settles when every app has one live instance again. */
   async recover(): Promise<void> {
+    const { apps, log } = this.#options;
     await Promise.all(
       this.#unclosed.map(async ({ id, events }) => {
         const record = recordOf(events);
         if (record === undefined) return;
-        const opened = await this.#begin(record);
-        if (opened === undefined) return this.#feeds.get(id)?.end();
-        const { migration, journal } = opened;
-        if (isUndecided(record))
-          await this.#track(id, record.app, journal, migration, () => migration.resume());
-        else this.#tidy(migration, journal, record.state as Outcome, { clean: false });
+        const { app, from, to, strategy, state } = record;
+        const container = apps.get(app)?.container;
+        if (container === undefined) {
+          const what = { migration: id, app };
+          log.error(what, 'an unfinished migration names an app that is not in the configuration');
+          return this.#feeds.get(id)?.end();
+        }
+        const { migration, journal } = await this.#begin({ id, app, container, from, to, strategy });
+        if (isUndecided(record)) await this.#track(id, app, journal, migration, () => migration.resume());
+        else this.#tidying.begin(migration, journal, state as Outcome, false);
       }),
     );
   }
@@ -98,20 +93,18 @@ export class Migrations {
    * @throws HoldfastError `APP_UNKNOWN`, `HOST_UNKNOWN`, `NO_TARGET`, `ALREADY_THERE`, `MIGRATION_UNDER_WAY`
    */
   async order(request: MigrationRequest): Promise<MigrationRecord> {
-    const { app, to, strategy = AUTO, maxFreezeMs, verify } = request;
-    const order = { ...this.#orderFor(app, to), strategy, maxFreezeMs, verify };
-    this.#underWay.set(app, order.id);
+    const order = orderOf(request, { ...this.#options, underWay: this.#underWay });
+    const { id, app, from, to, strategy } = order;
+    this.#underWay.set(app, id);
     try {
-      const opened = await this.#begin(order);
-      if (opened === undefined) throw unknownApp(app, this.#options.apps);
-      const { migration, journal, emit } = opened;
-      await emit({ type: 'started', from: order.from, to, strategy });
-      void this.#track(order.id, app, journal, migration, () => migration.run());
+      const { migration, journal, emit } = await this.#begin(order);
+      await emit({ type: 'started', from, to, strategy });
+      void this.#track(id, app, journal, migration, () => migration.run());
     } catch (error) {
       this.#underWay.delete(app);
       throw error;
     }
-    return this.get(order.id) as MigrationRecord;
+    return this.get(id) as MigrationRecord;
   }
 
   /**
@@ -119,18 +112,14 @@ export class Migrations {
    *
    * @throws HoldfastError as `order`, what preflight and the planner find against it
    */
-  async plan({ app, to, strategy = AUTO, maxFreezeMs, verify }: MigrationRequest): Promise<Plan> {
-    const { agents, planner } = this.#options;
-    const order = this.#orderFor(app, to);
-    const source = agents.get(order.from);
-    const destination = agents.get(to);
-    if (source === undefined) throw unknownHost(order.from, agents);
-    if (destination === undefined) throw unknownHost(to, agents);
+  async plan(request: MigrationRequest): Promise<Plan> {
+    const { planner } = this.#options;
+    const order = orderOf(request, { ...this.#options, underWay: this.#underWay });
+    const { source, destination } = this.#endsOf(order);
     const within = (ms: number) => anySignal([this.#stop.signal, AbortSignal.timeout(ms)]);
     const footprint = await preflight(order, source, destination, within(Deadlines.preflightMs));
-    const wish = { ...order, strategy, maxFreezeMs, verify };
     const hosts = { source, destination, footprint };
-    return (await planner.plan(wish, hosts, within(Deadlines.planMs))).plan;
+    return (await planner.plan(order, hosts, within(Deadlines.planMs))).plan;
   }
 
   get(id: string): MigrationRecord | undefined {
@@ -166,52 +155,22 @@ export class Migrations {
   async close(): Promise<void> {
     this.#stop.abort(new HoldfastError('GATEWAY_STOPPED', 'the gateway is stopping', { retryable: true }));
     await this.settled();
-    await Promise.all(this.#tidying);
+    await this.#tidying.settled();
   }
 
-  #orderFor(app: string, to: string): Omit<Order, 'strategy' | 'maxFreezeMs' | 'verify'> {
-    const { apps, agents, placements } = this.#options;
-    const known = apps.get(app);
-    if (known === undefined) {
-      throw unknownApp(app, apps);
-    }
-    if (!agents.has(to)) throw unknownHost(to, agents);
-    const from = placements.hostOf(app);
-    if (from === undefined) {
-      throw new HoldfastError('NO_TARGET', `it is not known where ${app} runs`, {
-        mend: `start it with: gateway start ${app} --on HOST`,
-        retryable: true,
-      });
-    }
-    if (!agents.has(from)) throw unknownHost(from, agents);
-    const other = this.#underWay.get(app);
-    if (other !== undefined) {
-      throw new HoldfastError('MIGRATION_UNDER_WAY', `${app} is being moved already, by ${other}`, {
-        mend: `wait for it: gateway status, or GET /v1/migrations/${other}/events`,
-        retryable: true,
-      });
-    }
-    if (from === to) {
-      throw new HoldfastError('ALREADY_THERE', `${app} runs on ${to} already`, { mend: 'name another host' });
-    }
-    return { id: newId(), app, container: known.container, from, to };
+  #endsOf({ from, to, container }: Order): { source: Agent; destination: Agent } {
+    const { agents } = this.#options;
+    return {
+      source: agents.get(from) ?? goneHost(from, container),
+      destination: agents.get(to) ?? goneHost(to, container),
+    };
   }
 
-  /** Open the journal of a migration and put together what it needs; undefined when the app is not known. */
-  async #begin(about: Omit<Order, 'container'>) {
-    const { agents, apps, gate, placements, planner, journalDir, log } = this.#options;
-    const { id, app, from, to, strategy, maxFreezeMs, verify } = about;
-    const known = apps.get(app);
-    if (known === undefined) {
-      log.error(
-        { migration: id, app },
-        'an unfinished migration names an app that is not in the configuration',
-      );
-      return undefined;
-    }
-    const { container, hold: limits } = known;
-    const source = agents.get(from) ?? goneHost(from, container);
-    const destination = agents.get(to) ?? goneHost(to, container);
+  /** Open the journal of a migration and put together what it needs. */
+  async #begin(order: Order) {
+    const { apps, gate, placements, planner, journalDir, log } = this.#options;
+    const { id, app } = order;
+    const { source, destination } = this.#endsOf(order);
     const journal = await Journal.open(journalDir, id);
     const feed = this.#feeds.get(id) ?? new Feed([], { ended: false });
     this.#feeds.set(id, feed);
@@ -232,7 +191,7 @@ export class Migrations {
       feed.push(event);
       for (const listener of this.#listeners) listener(event);
     };
-    const order: Order = { id, app, container, from, to, strategy, maxFreezeMs, verify };
+    const limits = (apps.get(app) as MovableApp).hold;
     const signal = this.#stop.signal;
     const context = { order, source, destination, gate, placements, planner, limits, emit, signal };
     return { migration: new Migration(context, feed.events), journal, emit };
@@ -249,7 +208,7 @@ export class Migrations {
       try {
         const outcome = await run();
         if (outcome !== undefined && outcome !== Outcome.failed)
-          this.#tidy(migration, journal, outcome, migration);
+          this.#tidying.begin(migration, journal, outcome, migration.clean);
         else await journal.close();
       } catch (error) {
         this.#options.log.error({ err: error, migration: id, app }, 'the migration broke off');
@@ -261,35 +220,6 @@ export class Migrations {
     })();
     this.#running.add(ended);
     await ended.finally(() => this.#running.delete(ended));
-  }
-
-  /** Until no host has anything left of the migration. Goes on for as long as a host does not answer. */
-  #tidy(migration: Migration, journal: Journal, outcome: Outcome, state: { clean: boolean }): void {
-    const tidied = this.#takeAway(migration, journal, outcome, state);
-    this.#tidying.add(tidied);
-    tidied.finally(() => this.#tidying.delete(tidied));
-  }
-
-  async #takeAway(
-    migration: Migration,
-    journal: Journal,
-    outcome: Outcome,
-    state: { clean: boolean },
-  ): Promise<void> {
-    try {
-      if (!state.clean) {
-        await insist(() => migration.cleanUp(outcome), {
-          attemptMs: Deadlines.cleanupMs,
-          withinMs: FOR_AS_LONG_AS_IT_TAKES,
-          signal: this.#stop.signal,
-        });
-      }
-      await journal.append({ type: 'closed' }, { durable: true });
-    } catch (error) {
-      this.#options.log.warn({ err: error, outcome }, 'something of a migration is left on a host');
-    } finally {
-      await journal.close();
-    }
   }
 }
 
@@ -305,22 +235,4 @@ function mustStand({ type }: MigrationEvent): boolean {
 
 function isUndecided(record: MigrationRecord): boolean {
   return record.state === 'running' || record.state === Outcome.failed;
-}
-
-function unknownApp(app: string, apps: MigrationsOptions['apps']): HoldfastError {
-  return new HoldfastError('APP_UNKNOWN', `no app is called ${app}`, {
-    mend: `name one of: ${[...apps.keys()].join(', ')}`,
-  });
-}
-
-function unknownHost(host: string, agents: ReadonlyMap<string, Agent>): HoldfastError {
-  return new HoldfastError('HOST_UNKNOWN', `no host is called ${host}`, {
-    mend: `name one of: ${[...agents.keys()].join(', ')}`,
-  });
-}
-
-/** Sorts by time of order: the journal's files are read in this order. */
-function newId(): string {
-  const stamp = new Date().toISOString().replace(/[-:]/g, '').slice(0, 15).replace('T', '-');
-  return `${stamp}-${randomBytes(3).toString('hex')}`;
 }

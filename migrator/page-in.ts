@@ -2,7 +2,7 @@ import type { PageInReply } from './agent/protocol.ts';
 import { anySignal } from './any-signal.ts';
 import type { MigrationContext } from './context.ts';
 import { Deadlines, FOR_AS_LONG_AS_IT_TAKES, insist } from './deadlines.ts';
-import { type Figures, Step } from './events.ts';
+import { Step } from './events.ts';
 import type { Steps } from './steps.ts';
 
 /**
@@ -44,15 +44,4 @@ export function pageInFrozen(
     (signal) => destination.pageIn(order.id, anySignal([signal, budget])),
     (reply) => ({ ...reply }),
   );
-}
-
-/** What it adds to what the migration cost. */
-export function withPageIn(figures: Omit<Figures, 'totalMs'>, reply: PageInReply): Omit<Figures, 'totalMs'> {
-  const { pageInMs, fromStoreBytes, fromSourceBytes, waits, bytesSent } = reply;
-  return {
-    ...figures,
-    ...{ pageInMs, fromStoreBytes, fromSourceBytes, pageWaits: waits },
-    // Unknown after a restart of the gateway: a part of it would be too good.
-    ...(figures.bytesSent === undefined ? {} : { bytesSent: figures.bytesSent + bytesSent }),
-  };
 }

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { AUTO, STRATEGY_ORDERS, type StrategyOrder } from '../../migrator/events.ts';
-import type { MigrationRequest } from '../../migrator/migrations.ts';
+import type { MigrationRequest } from '../../migrator/orders.ts';
 import { parseDurationMs } from './duration.ts';
 
 const STRATEGY_HELP = [

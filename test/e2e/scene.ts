@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MigrationEvent, Step } from '../../migrator/events.ts';
-import type { MigrationRequest } from '../../migrator/migrations.ts';
+import type { MigrationRequest } from '../../migrator/orders.ts';
 import { createLab, type Lab, type LabHost, parseLink } from '../lab/lab.ts';
 import type { EndedEvent } from '../system/admin.ts';
 import { APP } from '../system/configs.ts';

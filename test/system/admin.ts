@@ -1,7 +1,7 @@
 import type { AppReply } from '../../gateway/admin/schemas.ts';
 import { type ErrorBody, fromErrorBody } from '../../migrator/errors.ts';
 import type { MigrationEvent } from '../../migrator/events.ts';
-import type { MigrationRequest } from '../../migrator/migrations.ts';
+import type { MigrationRequest } from '../../migrator/orders.ts';
 import type { MigrationRecord } from '../../migrator/record.ts';
 
 export type EndedEvent = Extract<MigrationEvent, { type: 'ended' }>;

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parse, stringify } from 'yaml';
 import type { MigrationEvent } from '../../migrator/events.ts';
-import type { MigrationRequest } from '../../migrator/migrations.ts';
+import type { MigrationRequest } from '../../migrator/orders.ts';
 import { build, PLAIN_NODE, repoDir } from '../build.mjs';
 import { createLab, type Lab, type LabHost, type Link } from '../lab/lab.ts';
 import { disksDir } from '../lab/names.ts';

@@ -1,0 +1,161 @@
+import { anySignal } from './any-signal.ts';
+import type { MigrationContext } from './context.ts';
+import { Deadlines, FOR_AS_LONG_AS_IT_TAKES, insist } from './deadlines.ts';
+import { DumpMemory } from './engine/engine.ts';
+import { fetchesOnDemand, Step, sendsAhead } from './events.ts';
+import { holdBudgetMs, leaseMs } from './hold-budget.ts';
+import { pageInFrozen } from './page-in.ts';
+import type { Steps } from './steps.ts';
+import type { Tally } from './tally.ts';
+import { verifyMemory } from './verification.ts';
+
+/** The steps of a migration that carry the app over, from the first that touches anything to the commit. */
+export class WayThere {
+  readonly #context: MigrationContext;
+  readonly #steps: Steps;
+  readonly #tally: Tally;
+  #leaseEndsAt: number | undefined;
+
+  /** @param context its strategy is settled */
+  constructor(context: MigrationContext, steps: Steps, tally: Tally) {
+    this.#context = context;
+    this.#steps = steps;
+    this.#tally = tally;
+  }
+
+  /** By then the lease of what is at the destination has run out. Unknown until the gate was closed, and after a crash. */
+  get leaseEndsAt(): number | undefined {
+    return this.#leaseEndsAt;
+  }
+
+  /** Settles with the commit; when it rejects there was none. */
+  async go(): Promise<void> {
+    await this.#prepare();
+    await this.#preCopy();
+    const budget = await this.#hold();
+    await this.#freeze(budget);
+    await this.#transfer(budget);
+    if (this.#context.order.verify) await this.#restoreVerified(budget);
+    else await this.#restore(budget);
+    await this.#healthCheck(budget);
+    await this.commit();
+  }
+
+  /**
+   * An agent that does not answer may have committed or not, so only its word, or its refusal, ends this step: going
+   * back on silence could leave two live copies.
+   */
+  async commit(): Promise<void> {
+    const { order, destination, placements, signal } = this.#context;
+    await this.#steps.make(Step.commit, FOR_AS_LONG_AS_IT_TAKES, async () => {
+      await insist((within) => destination.commit(order.id, within), {
+        attemptMs: Deadlines.commitMs,
+        withinMs: FOR_AS_LONG_AS_IT_TAKES,
+        signal,
+      });
+      await placements.moved(order.app, order.to);
+    });
+    this.#tally.committed();
+  }
+
+  async #prepare(): Promise<void> {
+    const { order, source, destination, limits } = this.#context;
+    await this.#steps.make(Step.prepare, Deadlines.prepareMs, async (signal) => {
+      const { container } = order;
+      const pages = fetchesOnDemand(order.strategy) ? { pagesFrom: source.url } : {};
+      await destination.prepare(order.id, { container, leaseMs: leaseMs(limits), ...pages }, signal);
+      await source.connect(order.id, { container, to: destination.url }, signal);
+    });
+  }
+
+  async #preCopy(): Promise<void> {
+    const { order, source } = this.#context;
+    if (!sendsAhead(order.strategy)) return;
+    await this.#steps.make(
+      Step.preCopy,
+      Deadlines.preCopyMs,
+      (signal) => source.preCopy(order.id, signal),
+      ({ rounds, pageBytes, bytesSent }) => ({ rounds, pageBytes, bytesSent }),
+    );
+  }
+
+  /** @returns fires when the hold has lasted so long that there is just time for the way back */
+  async #hold(): Promise<AbortSignal> {
+    const { order, gate, limits, signal } = this.#context;
+    this.#leaseEndsAt = performance.now() + leaseMs(limits);
+    const budget = AbortSignal.timeout(holdBudgetMs(limits));
+    const { drainTimeoutMs } = limits;
+    try {
+      await this.#steps.make(
+        Step.hold,
+        limits.maxHoldMs,
+        () => gate.hold(order.app, { drainTimeoutMs, signal: anySignal([signal, budget]) }),
+        ({ drainedRequests, drainMs }) => ({ drainedRequests, drainMs }),
+      );
+    } catch (error) {
+      // A gate that could not be closed has opened itself again.
+      this.#steps.begun.delete(Step.hold);
+      throw error;
+    }
+    return budget;
+  }
+
+  async #freeze(budget: AbortSignal): Promise<void> {
+    const { order, source } = this.#context;
+    await this.#steps.make(Step.freeze, Deadlines.freezeMs, async (signal) => {
+      this.#tally.frozen((await source.freeze(order.id, anySignal([signal, budget]))).frozenAt);
+    });
+  }
+
+  async #transfer(budget: AbortSignal): Promise<void> {
+    const { order, source } = this.#context;
+    const memory = fetchesOnDemand(order.strategy) ? DumpMemory.leftInPlace : DumpMemory.inImages;
+    await this.#steps.make(Step.dump, Deadlines.dumpMs, (signal) =>
+      source.dump(order.id, memory, anySignal([signal, budget])),
+    );
+    const { bytesSent, imageBytes } = await this.#steps.make(
+      Step.send,
+      Deadlines.sendMs,
+      (signal) => source.send(order.id, anySignal([signal, budget])),
+      (reply) => ({ bytesSent: reply.bytesSent, imageBytes: reply.imageBytes }),
+    );
+    this.#tally.add({ bytesSent, imageBytes });
+  }
+
+  async #restore(budget: AbortSignal): Promise<void> {
+    const { order, destination } = this.#context;
+    await this.#steps.make(Step.restore, Deadlines.restoreMs, async (signal) => {
+      this.#tally.thawed((await destination.restore(order.id, anySignal([signal, budget]))).runningAt);
+    });
+  }
+
+  /** The app runs on only when all of its memory has been compared. */
+  async #restoreVerified(budget: AbortSignal): Promise<void> {
+    const { order, source, destination } = this.#context;
+    await this.#steps.make(Step.restore, Deadlines.restoreMs, (signal) =>
+      destination.restoreFrozen(order.id, anySignal([signal, budget])),
+    );
+    if (fetchesOnDemand(order.strategy)) {
+      this.#tally.fetched(await pageInFrozen(this.#context, this.#steps, budget));
+    }
+    const { verifiedBytes } = await this.#steps.make(
+      Step.verify,
+      Deadlines.verifyMs,
+      async (signal) => {
+        const soon = anySignal([signal, budget]);
+        const verified = await verifyMemory(order, source, destination, soon);
+        this.#tally.thawed((await destination.resume(order.id, soon)).runningAt);
+        return verified;
+      },
+      ({ processes, verifiedBytes }) => ({ processes, verifiedBytes }),
+    );
+    this.#tally.add({ verifiedBytes });
+  }
+
+  async #healthCheck(budget: AbortSignal): Promise<void> {
+    const { order, destination } = this.#context;
+    await this.#steps.make(Step.healthCheck, Deadlines.healthCheckMs, (signal) =>
+      destination.health(order.id, anySignal([signal, budget])),
+    );
+  }
+}
