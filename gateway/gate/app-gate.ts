@@ -2,8 +2,8 @@ import { setImmediate as afterIo } from 'node:timers';
 import { HoldfastError } from '../../migrator/errors.ts';
 import type { HoldReport, ReleaseReport, Target } from '../../migrator/gate.ts';
 import { Drain } from './drain.ts';
-import { type GateLimits, SWEEP_INTERVAL_MS } from './limits.ts';
-import { HoldQueue } from './queue.ts';
+import { HeldRequests } from './held-requests.ts';
+import type { GateLimits } from './limits.ts';
 import { type GateSnapshot, GateState } from './state.ts';
 import type { Upstream } from './upstream.ts';
 import { AnsweredBy, Refusal, Stage, type Visit } from './visit.ts';
@@ -14,7 +14,7 @@ interface Opening {
 }
 
 /**
- * The gate of one app: it alone owns its state, its queue, its one timer and whoever waits for it.
+ * The gate of one app: it alone owns its state, what it holds back and whoever waits for it.
  *
  * A second `hold` while `releasing` takes effect at once: what is still queued keeps its place at the head, what was
  * let through drains like any other request. Requests that outlived a drain's budget do not count against the pace of
@@ -25,7 +25,7 @@ export class AppGate {
   readonly #app: string;
   readonly #openUpstream: (url: string) => Upstream;
   readonly #replica: Upstream | undefined;
-  readonly #queue = new HoldQueue();
+  readonly #held: HeldRequests;
   #state: GateState = GateState.open;
   #target: Target | undefined = undefined;
   #upstream: Upstream | undefined = undefined;
@@ -38,7 +38,6 @@ export class AppGate {
   #closedAtMs = 0;
   #drain: Drain | undefined = undefined;
   #opening: Opening | undefined = undefined;
-  #sweep: NodeJS.Timeout | undefined = undefined;
   #closing = false;
 
   constructor(
@@ -47,6 +46,7 @@ export class AppGate {
   ) {
     this.#app = app;
     this.limits = options.limits;
+    this.#held = new HeldRequests(options.limits, (visit) => this.#refuse(visit, Refusal.heldTooLong));
     this.#openUpstream = options.openUpstream;
     this.#replica = options.replicaUrl === undefined ? undefined : options.openUpstream(options.replicaUrl);
   }
@@ -56,8 +56,8 @@ export class AppGate {
       state: this.#state,
       ...(this.#target ? { target: this.#target } : {}),
       inFlight: this.#inFlight,
-      heldRequests: this.#queue.size,
-      heldBytes: this.#queue.bytes,
+      heldRequests: this.#held.size,
+      heldBytes: this.#held.bytes,
     };
   }
 
@@ -102,7 +102,7 @@ export class AppGate {
     const { stage } = visit;
     visit.stage = Stage.gone;
     if (stage === Stage.held) {
-      this.#dequeue(visit);
+      this.#held.remove(visit);
       if (this.#state === GateState.releasing) queueMicrotask(this.#pump);
     } else if (stage === Stage.atTarget) {
       this.#inFlight -= 1;
@@ -182,7 +182,7 @@ export class AppGate {
     }
     if (this.#state === GateState.open || this.#state === GateState.releasing) {
       this.setTarget(target);
-      return { holdMs: 0, heldRequests: this.#queue.size };
+      return { holdMs: 0, heldRequests: this.#held.size };
     }
     this.#drain = undefined;
     drain?.callOff();
@@ -196,8 +196,7 @@ export class AppGate {
   /** Turn away what is held and close every connection. For the end of the process. */
   async close(): Promise<void> {
     this.#closing = true;
-    for (let visit = this.#queue.first; visit; visit = this.#queue.first)
-      this.#refuse(visit, Refusal.closing);
+    for (let visit = this.#held.first; visit; visit = this.#held.first) this.#refuse(visit, Refusal.closing);
     this.#drain?.callOff();
     await Promise.all([this.#upstream?.close(), this.#replica?.close()]);
   }
@@ -215,28 +214,9 @@ export class AppGate {
   }
 
   #enqueue(visit: Visit): void {
-    const { maxHeldRequests, maxHeldBytes } = this.limits;
-    visit.heldBytes = visit.pinnedBytes();
-    if (this.#closing) {
-      this.#refuse(visit, Refusal.closing);
-    } else if (this.#queue.size >= maxHeldRequests) {
-      this.#refuse(visit, Refusal.tooManyHeld);
-    } else if (this.#queue.bytes + visit.heldBytes > maxHeldBytes) {
-      this.#refuse(visit, Refusal.tooManyBytesHeld);
-    } else {
-      visit.stage = Stage.held;
-      visit.heldSinceMs = performance.now();
-      this.#queue.push(visit);
-      this.#sweep ??= setInterval(() => this.#refuseExpired(), SWEEP_INTERVAL_MS).unref();
-      visit.onHeld();
-    }
-  }
-
-  #dequeue(visit: Visit): void {
-    this.#queue.remove(visit);
-    if (this.#queue.size > 0) return;
-    clearInterval(this.#sweep);
-    this.#sweep = undefined;
+    const refusal = this.#closing ? Refusal.closing : this.#held.admit(visit);
+    if (refusal === undefined) visit.onHeld();
+    else this.#refuse(visit, refusal);
   }
 
   #refuse(visit: Visit, refusal: Refusal): void {
@@ -244,17 +224,9 @@ export class AppGate {
     visit.onRefused(refusal);
   }
 
-  /** The queue is in order of `heldSinceMs`, so only its head need be looked at. */
-  #refuseExpired(): void {
-    const deadlineMs = performance.now() - this.limits.maxHoldMs;
-    for (let visit = this.#queue.first; visit && visit.heldSinceMs <= deadlineMs; visit = this.#queue.first) {
-      this.#refuse(visit, Refusal.heldTooLong);
-    }
-  }
-
   /** Settles when the first held request was sent on. */
   #open(upstream: Upstream): Promise<ReleaseReport> {
-    const heldRequests = this.#queue.size;
+    const heldRequests = this.#held.size;
     this.#drain = undefined;
     this.#upstream = upstream;
     this.#state = GateState.releasing;
@@ -274,12 +246,12 @@ export class AppGate {
   /** Let the next ones through. Opens the gate once the queue is empty and its last request is on the wire. */
   readonly #pump = (): void => {
     if (this.#state !== GateState.releasing || !this.#upstream || this.#starting) return;
-    const visit = this.#queue.first;
+    const visit = this.#held.first;
     if (!visit) {
       this.#state = GateState.open;
       this.#settleOpening();
     } else if (this.#paced < this.limits.releaseConcurrency) {
-      this.#dequeue(visit);
+      this.#held.remove(visit);
       visit.paced = true;
       this.#paced += 1;
       this.#starting = visit;
