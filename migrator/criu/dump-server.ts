@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
@@ -8,6 +10,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
  */
 const LOOPBACK = '127.0.0.1';
 const POLL_MS = 1;
+/** The last image that CRIU writes. To look for it costs a hundredth of what trying the port does. */
+const LAST_IMAGE = 'inventory.img';
 
 /** A port for it that nobody else on this host listens on. */
 export async function freePort(): Promise<number> {
@@ -39,7 +43,15 @@ export function dismissDumpServer(port: number): Promise<boolean> {
   });
 }
 
+export interface DumpServer {
+  readonly port: number;
+  /** Of the dump. */
+  readonly imagesDir: string;
+}
+
 /** End the server as soon as it is there; settles then, or when `signal` fires. */
-export async function dismissDumpServerOnceUp(port: number, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted && !(await dismissDumpServer(port))) await sleep(POLL_MS);
+export async function dismissDumpServerOnceUp(server: DumpServer, signal: AbortSignal): Promise<void> {
+  const lastImage = path.join(server.imagesDir, LAST_IMAGE);
+  const isUp = async () => existsSync(lastImage) && (await dismissDumpServer(server.port));
+  while (!signal.aborted && !(await isUp())) await sleep(POLL_MS);
 }

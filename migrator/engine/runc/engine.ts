@@ -160,23 +160,25 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
 
     async dump(name, workspace, memory, signal) {
       const { cgroup } = await frozen(name);
-      const server = memory === DumpMemory.leftInPlace ? { dumpServerPort: await freePort() } : undefined;
+      const { imagesDir, workDir } = workspace;
+      const dumpServer =
+        memory === DumpMemory.leftInPlace ? { port: await freePort(), imagesDir } : undefined;
       const args = [
         ...['checkpoint', '--leave-running', ...CGROUPS_BY_RUNC, ...imageArgs(workspace)],
-        ...(server ? dumpServerArgs(server.dumpServerPort) : []),
+        ...(dumpServer ? dumpServerArgs(dumpServer.port) : []),
         name,
       ];
       const { code, said } = await runOnRecord(['--root', paths.runcRoot, ...args], {
-        ...server,
+        dumpServer,
         recordFile: paths.operationFile(name),
-        logFile: join(workspace.workDir, 'runc-dump.log'),
-        cwd: workspace.workDir,
+        logFile: join(workDir, 'runc-dump.log'),
+        cwd: workDir,
         onAbort: OnAbort.leave,
         signal,
       });
       // CRIU freezes the cgroup again before it lets go of the processes; if it crashed, it could not.
       await cgroup.freeze(signal);
-      if (code !== 0) throw await criuError(Phase.dump, join(workspace.workDir, 'dump.log'), said);
+      if (code !== 0) throw await criuError(Phase.dump, join(workDir, 'dump.log'), said);
     },
 
     restore: restoreContainer,

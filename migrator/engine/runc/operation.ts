@@ -3,7 +3,7 @@ import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from
 import { readFile, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { dismissDumpServer, dismissDumpServerOnceUp } from '../../criu/dump-server.ts';
+import { type DumpServer, dismissDumpServer, dismissDumpServerOnceUp } from '../../criu/dump-server.ts';
 import { HoldfastError } from '../../errors.ts';
 import { processStart } from './processes.ts';
 
@@ -48,11 +48,11 @@ export async function runOnRecord(
     logFile: string;
     cwd: string;
     onAbort: OnAbort;
-    dumpServerPort?: number;
+    dumpServer?: DumpServer | undefined;
     signal: AbortSignal;
   },
 ): Promise<OperationResult> {
-  const { recordFile, logFile, dumpServerPort, signal } = options;
+  const { recordFile, logFile, dumpServer, signal } = options;
   if (signal.aborted) throw deadline(args, signal);
   const entry = reserve(recordFile);
   const child = spawn('runc', ['--log', logFile, ...args], {
@@ -64,10 +64,10 @@ export async function runOnRecord(
   if (child.pid === undefined) entry.drop();
   else {
     const known = { pid: child.pid, start: processStart(child.pid), logDir: dirname(logFile) };
-    entry.fill({ ...known, ...(dumpServerPort === undefined ? {} : { dumpServerPort }) });
+    entry.fill({ ...known, ...(dumpServer && { dumpServerPort: dumpServer.port }) });
   }
   const settled = new AbortController();
-  if (dumpServerPort !== undefined) void dismissDumpServerOnceUp(dumpServerPort, settled.signal);
+  if (dumpServer) void dismissDumpServerOnceUp(dumpServer, settled.signal);
   const ended = new Promise<number>((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code) => resolve(code ?? 128));
