@@ -24,8 +24,10 @@ export const PageState = {
   unread: 0,
   /** As it is known. */
   same: 1,
-  /** Its hash and its bytes come with this. */
+  /** Its bytes come with this, and its hash if it was asked for. */
   changed: 2,
+  /** All zeros, and so not among the bytes. Said only where no hashes were asked for: by those zeros are known too. */
+  zero: 3,
 } as const;
 
 /** Where a reader puts what it has read: memory that threads share, used again and again. */
@@ -34,7 +36,7 @@ export class ReadSlot {
   readonly shared = new SharedArrayBuffer(ReadSlot.sizeBytes);
   /** The pages that changed, one after the other. */
   readonly bytes = Buffer.from(this.shared, 0, BLOCK_BYTES);
-  /** Of the pages that changed, at their number in the block. */
+  /** Of the pages that changed, at their number in the block, where they were asked for. */
   readonly hashes = new Uint32Array(this.shared, BLOCK_BYTES, BLOCK_PAGES * HASH_WORDS);
   /** `PageState` of each page. */
   readonly states = new Uint8Array(this.shared, BLOCK_BYTES + this.hashes.byteLength, BLOCK_PAGES);

@@ -48,7 +48,7 @@ export async function* frozenCheckpoint(options: FrozenCheckpoint): AsyncGenerat
     await orAborted(written, signal);
     readers.effort = Effort.full;
     const images = readImages(dir, buffers, { signal });
-    const left = new LeftMemory(frozen, { readers, tables, signal });
+    const left = new LeftMemory(frozen, { readers, tables, hashed: index.byContent, signal });
     yield* changedPages(images, { dir, index, layouts: tables, buffers, left });
   } finally {
     await frozen.close();
@@ -78,7 +78,8 @@ async function* lookAhead(frozen: FrozenProcesses, options: FrozenCheckpoint): A
 
 async function* present(memory: ProcessMemory, table: PageTable | undefined): AsyncGenerator<ReadRequest> {
   for await (const pages of blocksOf(memory.presentRanges())) {
-    yield { ...pages, memory: memory.descriptor, known: table?.block(pages.address)?.hashes.buffer };
+    const known = table?.block(pages.address)?.hashes.buffer;
+    yield { ...pages, memory: memory.descriptor, known, hashed: true };
   }
 }
 

@@ -1,5 +1,5 @@
 import { PageFlag, type PageRun } from '../criu/pagemap.ts';
-import { PAGE_BYTES } from '../transfer/frame.ts';
+import { PAGE_BYTES, PartFrom } from '../transfer/frame.ts';
 import { BLOCK_BYTES, blocksOf, PageState, type Range } from './block.ts';
 import { type FrozenProcess, type FrozenProcesses, memoryUnreadable } from './frozen-processes.ts';
 import { HASH_WORDS } from './page-hash.ts';
@@ -16,6 +16,7 @@ export class LeftMemory {
   readonly #frozen: FrozenProcesses;
   readonly #readers: PageReaders;
   readonly #tables: ReadonlyMap<number, PageTable>;
+  readonly #hashed: boolean;
   readonly #signal: AbortSignal;
 
   constructor(
@@ -23,12 +24,15 @@ export class LeftMemory {
     known: {
       readonly readers: PageReaders;
       readonly tables: ReadonlyMap<number, PageTable>;
-      signal: AbortSignal;
+      /** Whether pages are known by their hashes. */
+      readonly hashed: boolean;
+      readonly signal: AbortSignal;
     },
   ) {
     this.#frozen = frozen;
     this.#readers = known.readers;
     this.#tables = known.tables;
+    this.#hashed = known.hashed;
     this.#signal = known.signal;
   }
 
@@ -41,7 +45,8 @@ export class LeftMemory {
   pages(pid: number, runs: readonly PageRun[]): LeftPages {
     const process = this.#frozen.get(pid);
     const table = this.#tables.get(pid);
-    return new LeftPages(process, table, this.#readers.read(asked(process, table, runs), this.#signal));
+    const requests = asked(process, table, runs, this.#hashed);
+    return new LeftPages(process, table, this.#readers.read(requests, this.#signal));
   }
 }
 
@@ -88,6 +93,7 @@ export class LeftPages {
     const slot = this.#read?.slot;
     const state = this.#process.seen.isSame(address) ? PageState.same : slot?.states[page];
     if (state === PageState.same && block) return block.places[page] ?? 0;
+    if (state === PageState.zero) return PartFrom.zeros;
     if (state !== PageState.changed || slot === undefined) {
       throw memoryUnreadable(`there is no page at 0x${address.toString(16)}`);
     }
@@ -107,9 +113,11 @@ async function* asked(
   { memory, seen }: FrozenProcess,
   table: PageTable | undefined,
   runs: readonly PageRun[],
+  hashed: boolean,
 ): AsyncGenerator<ReadRequest> {
   for await (const pages of blocksOf(unsettled(runs, (address) => seen.isSame(address)))) {
-    yield { ...pages, memory: memory.descriptor, known: table?.block(pages.address)?.hashes.buffer };
+    const known = table?.block(pages.address)?.hashes.buffer;
+    yield { ...pages, memory: memory.descriptor, known, hashed };
   }
 }
 

@@ -4,7 +4,6 @@ import type { PageBuffers } from './page-keeper.ts';
 
 const PAGES_AT_ONCE = CHUNK_BYTES / PAGE_BYTES;
 const NO_PAYLOAD = Buffer.alloc(0);
-const ZEROS = Buffer.alloc(PAGE_BYTES);
 
 /** A file of pages that the other end keeps, or that come with it: it is told which, in their order, a piece at a time. */
 export class PagesFile {
@@ -18,9 +17,8 @@ export class PagesFile {
     this.#file = file;
   }
 
-  /** Have a page come with the file, where it is not zeros. @returns what to `add` next */
+  /** Have a page come with the file. @returns what to `add` next */
   bring(page: Buffer, buffers: PageBuffers): number {
-    if (ZEROS.equals(page)) return PartFrom.zeros;
     this.#payload ??= buffers.take();
     page.copy(this.#payload, this.#payloadBytes);
     this.#payloadBytes += PAGE_BYTES;

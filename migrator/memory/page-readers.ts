@@ -13,18 +13,21 @@ const SETUP: ReaderSetup = {
   secondSeed: SECOND_SEED,
   same: PageState.same,
   changed: PageState.changed,
+  zero: PageState.zero,
 };
 /** One that a thread works on, and one that it finds when it is done. */
 const TASKS_PER_THREAD = 2;
 /** A block takes a millisecond; only a kernel that does not give the memory out takes as long. */
 const TASK_TIMEOUT_MS = 10_000;
 
-/** Pages of a process to be read and compared. */
+/** Pages of a process to be read, and perhaps compared. */
 export interface ReadRequest extends PagesOfBlock {
   /** The descriptor of `/proc/PID/mem`. It must stay open until all that was asked for has come. */
   readonly memory: number;
   /** Hashes of the block's pages as they are known; without them every page counts as changed. */
   readonly known: SharedArrayBuffer | undefined;
+  /** Whether pages are to be hashed, and compared by that. It takes as long as reading them. */
+  readonly hashed: boolean;
 }
 
 /** What was read. The slot is the reader's again when the next one is asked for. */
@@ -125,9 +128,9 @@ export class PageReaders {
   #submit(request: ReadRequest, slot: ReadSlot): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#failure) throw this.#failure;
-      const { memory, address, runs, known } = request;
+      const { memory, address, runs, known, hashed } = request;
       const id = this.#taskId++;
-      const message = { id, nice: this.#pace.nice, memory, address, runs, known, slot: slot.shared };
+      const message = { id, nice: this.#pace.nice, memory, address, runs, known, hashed, slot: slot.shared };
       this.#waiting.push({ message, resolve, reject, deadline: undefined });
       this.#dispatch();
     });

@@ -6,9 +6,10 @@ export interface ReaderSetup {
   /** Of `PageState`. */
   readonly same: number;
   readonly changed: number;
+  readonly zero: number;
 }
 
-/** Pages of one block to be read and compared. */
+/** Pages of one block to be read, and perhaps compared. */
 export interface ReaderTask {
   readonly id: number;
   /** The thread's priority for this, see nice(2). */
@@ -21,6 +22,8 @@ export interface ReaderTask {
   readonly runs: readonly number[];
   /** Hashes of the block's pages as they are known; without them every page counts as changed. */
   readonly known: SharedArrayBuffer | undefined;
+  /** See `ReadRequest`. */
+  readonly hashed: boolean;
   /** A `ReadSlot`. */
   readonly slot: SharedArrayBuffer;
 }

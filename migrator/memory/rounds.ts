@@ -85,7 +85,7 @@ interface TableRequest extends ReadRequest {
 async function* asked(process: ProcessMemory, table: PageTable): AsyncGenerator<TableRequest> {
   for await (const pages of blocksOf(process.presentRanges())) {
     const block = table.ensure(pages.address);
-    yield { ...pages, memory: process.descriptor, known: block.hashes.buffer, block };
+    yield { ...pages, memory: process.descriptor, known: block.hashes.buffer, hashed: true, block };
   }
 }
 

@@ -50,7 +50,9 @@ t.test('only pages that are not as they are known come, with their hashes', asyn
   const known = new Uint32Array(new SharedArrayBuffer(BLOCK_PAGES * HASH_WORDS * 4));
   for (const [at, number] of [1, 9, 3, 4].entries()) known.set(hashOf(page(number)), at * HASH_WORDS);
   const runs = [0, 3, 4, 2];
-  const [seen] = await readAll(testReaders(t), [{ memory, address: 0, runs, known: known.buffer }]);
+  const [seen] = await readAll(testReaders(t), [
+    { memory, address: 0, runs, known: known.buffer, hashed: true },
+  ]);
   const { unread, same, changed } = PageState;
   t.same(seen?.states.slice(0, 7), [same, changed, same, unread, changed, changed, unread]);
   t.ok(seen?.bytes.equals(Buffer.concat([2, 5, 6].map(page))));
@@ -59,9 +61,20 @@ t.test('only pages that are not as they are known come, with their hashes', asyn
   }
 });
 
+t.test('pages that nothing is to be known of come without hashes, and zeros are but said', async (t) => {
+  const { fd: memory } = await memoryOf(t, [1, 0, 2, 0, 3]);
+  const asked = { memory, address: 0, runs: [0, 2, 2, 3], known: undefined, hashed: false };
+  const [seen] = await readAll(testReaders(t), [asked]);
+  const { unread, changed, zero } = PageState;
+  t.same(seen?.states.slice(0, 6), [changed, zero, changed, zero, changed, unread]);
+  t.ok(seen?.bytes.equals(Buffer.concat([1, 2, 3].map(page))));
+});
+
 t.test('what is no longer there stays unread', async (t) => {
   const { fd: memory } = await memoryOf(t, [1, 2, 3]);
-  const [seen] = await readAll(testReaders(t), [{ memory, address: 0, runs: [0, 200], known: undefined }]);
+  const [seen] = await readAll(testReaders(t), [
+    { memory, address: 0, runs: [0, 200], known: undefined, hashed: true },
+  ]);
   t.same(seen?.states.slice(0, 5), [2, 2, 2, 0, 0]);
 });
 
@@ -72,7 +85,13 @@ t.test('blocks come in the order they were asked for, whichever thread reads the
   );
   const requests = Array.from({ length: 40 }, (_, n) => {
     // Every other one is over at once.
-    return { memory, address: n * BLOCK_BYTES, runs: [0, n % 2 ? 1 : BLOCK_PAGES], known: undefined };
+    return {
+      memory,
+      address: n * BLOCK_BYTES,
+      runs: [0, n % 2 ? 1 : BLOCK_PAGES],
+      known: undefined,
+      hashed: true,
+    };
   });
   const seen = await readAll(testReaders(t, 3), requests);
   t.same(
@@ -92,7 +111,7 @@ t.test('no more is read ahead than the threads have to do', async (t) => {
   const endless = async function* () {
     for (;;) {
       asked++;
-      yield { memory, address: 0, runs: [0, 1], known: undefined };
+      yield { memory, address: 0, runs: [0, 1], known: undefined, hashed: true };
     }
   };
   let given = 0;
@@ -106,7 +125,7 @@ t.test('no more is read ahead than the threads have to do', async (t) => {
 t.test('a thread that crashes is an error, not a hang, and so is whatever is asked afterwards', async (t) => {
   const { fd: memory } = await memoryOf(t, [1]);
   const readers = testReaders(t);
-  const fine = { memory, address: 0, runs: [0, 1], known: undefined };
+  const fine = { memory, address: 0, runs: [0, 1], known: undefined, hashed: true };
   const harmful = { ...fine, known: new SharedArrayBuffer(3) };
   await t.rejects(readAll(readers, [fine, harmful]), { code: 'MEMORY_READER_FAILED', retryable: true });
   await t.rejects(readAll(readers, [{ ...fine, memory: -1 }]), { code: 'MEMORY_READER_FAILED' });
@@ -116,7 +135,7 @@ t.test('a thread that crashes is an error, not a hang, and so is whatever is ask
 
 t.test('it ends with its signal', async (t) => {
   const { fd: memory } = await memoryOf(t, [1]);
-  const request = { memory, address: 0, runs: [0, 1], known: undefined };
+  const request = { memory, address: 0, runs: [0, 1], known: undefined, hashed: true };
   const signal = AbortSignal.abort(new Error('called off'));
   await t.rejects(readAll(testReaders(t), [request], signal), { message: 'called off' });
 });
@@ -131,6 +150,7 @@ t.test('closed in the middle, what is under way fails, and no thread is left', a
     address: 0,
     runs: [0, 1],
     known: undefined,
+    hashed: true,
   }));
   const read = readers.read(each(requests), soon());
   await read.next();
