@@ -1,0 +1,112 @@
+import { Step, Strategy } from '../../migrator/events.ts';
+import { APP } from '../system/configs.ts';
+import { midDump, unwrapCriu, wrapCriu } from './criu-wrapper.ts';
+import { emptyDisks, fillDisk } from './disks.ts';
+import { type Fault, surviveAll } from './faults.ts';
+import type { Scene, UnderWay } from './scene.ts';
+
+/** For long enough that a destination which cannot be asked has ended by itself while requests are held. */
+const HOLD_MS = 14_000;
+const IMAGES_MIB = 192;
+
+/** CRIU reads far into the checkpoint before it finds out. */
+const DAMAGE = '[ "$1" != swrk ] || for f in /run/holdfast/images/*/core-*.img; do truncate -s 100 $f; done';
+
+interface Moment {
+  readonly before: (scene: Scene) => Promise<void>;
+  readonly at: Step;
+  readonly meet: (scene: Scene, id: string, make: () => Promise<unknown>) => Promise<void>;
+  readonly after: (scene: Scene) => Promise<void>;
+}
+
+/** Where all memory is sent in the freeze, half of the checkpoint is at the destination. */
+const halfSent: Moment = {
+  before: (scene) => scene.slow(scene.there),
+  at: Step.send,
+  async meet(scene, id, make) {
+    await scene.imagesOn(scene.there, id);
+    await make();
+  },
+  after: (scene) => scene.fast(scene.there),
+};
+
+/** Where it is not, the rest is sent before one could look: the checkpoint is being written and sent. */
+const halfWritten: Moment = {
+  before: midDump.arrange,
+  at: Step.dump,
+  meet: (scene, _id, make) => midDump.meet(scene, make),
+  after: (scene) => unwrapCriu(scene, scene.here),
+};
+
+const transferOf = (strategy: Strategy): Moment =>
+  strategy === Strategy.stopAndCopy ? halfSent : halfWritten;
+
+/** What must not harm an app, by whichever strategy it is moved. */
+function sixFaults(strategy: Strategy): Fault[] {
+  const { before, at, meet, after } = transferOf(strategy);
+  const duringTransfer = (
+    make: (scene: Scene) => Promise<unknown>,
+    mend: (scene: Scene) => Promise<unknown> = async () => {},
+  ) => ({
+    before,
+    strike: { at, make: (scene: Scene, { id }: UnderWay) => meet(scene, id, () => make(scene)) },
+    mend: async (scene: Scene) => {
+      await mend(scene);
+      await after(scene);
+    },
+  });
+  return [
+    {
+      name: 'the restore fails at the destination',
+      before: (scene) => wrapCriu(scene, scene.there, DAMAGE),
+      mend: (scene) => unwrapCriu(scene, scene.there),
+      code: /^RESTORE_FAILED$/,
+    },
+    {
+      name: 'the agent of the destination is killed during the transfer',
+      ...duringTransfer((scene) => scene.system.agent(scene.there).kill()),
+      code: /^LINK_BROKEN$/,
+    },
+    {
+      name: 'the link of the destination is cut during the transfer',
+      ...duringTransfer(
+        (scene) => scene.lab.cutLink(scene.there),
+        (scene) => scene.lab.mendLink(scene.there),
+      ),
+      code: /^LINK_STALLED$/,
+    },
+    {
+      name: 'the agent of the source is killed while the app is frozen',
+      ...duringTransfer((scene) => scene.killAgent(scene.here)),
+      code: /^AGENT_UNREACHABLE$/,
+    },
+    {
+      name: 'the gateway is killed while the app is frozen',
+      ...duringTransfer((scene) => scene.killGateway()),
+      gatewayDies: true,
+      code: /^GATEWAY_RESTARTED$/,
+    },
+    {
+      name: 'the disk for the images is full at the destination',
+      ...duringTransfer((scene) => fillDisk(scene, scene.there), emptyDisks),
+      code: /^IMAGES_DISK_FULL$/,
+    },
+    {
+      name: 'the disk for the images is full at the source',
+      before: (scene) => fillDisk(scene, scene.here),
+      mend: emptyDisks,
+      code: /^IMAGES_DISK_FULL$/,
+    },
+  ];
+}
+
+export function surviveSixFaults(strategy: Strategy): Promise<void> {
+  return surviveAll(
+    sixFaults(strategy).map((fault) => ({ ...fault, strategy })),
+    {
+      app: { memoryMib: 16 },
+      imagesMib: IMAGES_MIB,
+      gateway: ({ apps: { [APP]: app } }) => Object.assign(app ?? {}, { hold: { maxMs: HOLD_MS } }),
+    },
+  );
+}
