@@ -6,8 +6,6 @@ import type { Scene } from './scene.ts';
 /** A directory the app mounts, on both hosts. */
 const EXTRA = '/srv/extra';
 const unwrap = (scene: Scene) => unwrapCriu(scene, scene.there);
-const fast = (scene: Scene) => scene.fast(scene.there);
-const slow = (scene: Scene) => scene.slow(scene.there);
 /** An agent asks its apps after their health on loopback. */
 const loopbackDown = (scene: Scene) => scene.sh(scene.there, 'ip link set lo down').then(() => {});
 const loopbackUp = (scene: Scene) => scene.sh(scene.there, 'ip link set lo up').then(() => {});
@@ -44,37 +42,6 @@ const faults: Fault[] = [
     },
     mend: unwrap,
     code: /^RESTORE_FAILED$/,
-  },
-  {
-    name: 'the agent of the destination is killed during the transfer',
-    before: slow,
-    strategy: Strategy.stopAndCopy,
-    strike: {
-      at: Step.send,
-      make: async (scene, { id }) => {
-        await scene.imagesOn(scene.there, id);
-        await scene.system.agent(scene.there).kill();
-      },
-    },
-    mend: fast,
-    code: /^LINK_BROKEN$/,
-  },
-  {
-    name: 'the link of the destination is cut during the transfer',
-    before: slow,
-    strategy: Strategy.stopAndCopy,
-    strike: {
-      at: Step.send,
-      make: async (scene, { id }) => {
-        await scene.imagesOn(scene.there, id);
-        await scene.lab.cutLink(scene.there);
-      },
-    },
-    mend: async (scene) => {
-      await scene.lab.mendLink(scene.there);
-      await scene.fast(scene.there);
-    },
-    code: /^LINK_STALLED$/,
   },
   {
     name: 'the agent of the destination is killed during the restore',

@@ -15,7 +15,7 @@ export interface Fault {
   readonly name: string;
   /** Before the order. */
   readonly before?: (scene: Scene) => Promise<void>;
-  /** Pre-copy if not given. What must meet the transfer is struck at one that takes its time: all memory, in the freeze. */
+  /** Pre-copy if not given. */
   readonly strategy?: Strategy;
   /** The memory of both ends is compared. */
   readonly verify?: boolean;

@@ -1,4 +1,4 @@
-import { Step, Strategy } from '../../migrator/events.ts';
+import { Step } from '../../migrator/events.ts';
 import { type Fault, surviveAll } from './faults.ts';
 import type { Scene } from './scene.ts';
 
@@ -11,16 +11,14 @@ const code = /^GATEWAY_RESTARTED$/;
 
 const faults: Fault[] = [
   { ...killedAt(Step.hold), name: 'the gateway is killed while its gate closes', code },
-  { ...killedAt(Step.dump), name: 'the gateway is killed while the app is frozen', code },
   {
-    ...killedAt(Step.send),
-    name: 'the gateway is killed during the transfer',
-    before: (scene) => scene.slow(scene.there),
-    strategy: Strategy.stopAndCopy,
-    mend: (scene) => scene.fast(scene.there),
+    ...killedAt(Step.healthCheck),
+    name: 'the gateway is killed during the health check',
+    // Which lasts until then: an agent asks its apps after their health on loopback.
+    before: (scene) => scene.sh(scene.there, 'ip link set lo down').then(() => {}),
+    mend: (scene) => scene.sh(scene.there, 'ip link set lo up').then(() => {}),
     code,
   },
-  { ...killedAt(Step.healthCheck), name: 'the gateway is killed during the health check', code },
   { ...killedAt(Step.commit), name: 'the gateway is killed during the commit', outcome: 'succeeded' },
 ];
 

@@ -102,6 +102,11 @@ export class Scene {
     await this.lab.setLink({}, host);
   }
 
+  /** What has come to a host over its link. */
+  async receivedBytes(host: string): Promise<number> {
+    return Number(await this.sh(host, 'cat /sys/class/net/eth0/statistics/rx_bytes'));
+  }
+
   /** Order a move to the other host, and let `strike` be called at each event; `here` is where the app is at the end. */
   async move(
     strike: (event: MigrationEvent, underWay: UnderWay) => Promise<void> | void = () => {},
