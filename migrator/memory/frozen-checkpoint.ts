@@ -2,7 +2,7 @@ import type { BufferStore } from '../transfer/buffers.ts';
 import { PAGE_BYTES } from '../transfer/frame.ts';
 import { readImages } from '../transfer/image-reader.ts';
 import type { Piece } from '../transfer/piece.ts';
-import { BLOCK_PAGES, blocksOf, PageState, type ReadSlot } from './block.ts';
+import { BLOCK_PAGES, PageState, type ReadSlot } from './block.ts';
 import { changedPages } from './changed-pages.ts';
 import { FrozenProcesses } from './frozen-processes.ts';
 import { LeftMemory } from './left-memory.ts';
@@ -55,7 +55,7 @@ export async function* frozenCheckpoint(options: FrozenCheckpoint): AsyncGenerat
   }
 }
 
-/** Read until CRIU is done, and keep what is new. */
+/** Read what is known until CRIU is done, and keep what is new. Which other pages there are CRIU will say. */
 async function* lookAhead(frozen: FrozenProcesses, options: FrozenCheckpoint): AsyncGenerator<Piece> {
   const { written, readers, index, tables, buffers, signal } = options;
   const keeper = new PageKeeper(index, buffers);
@@ -65,7 +65,9 @@ async function* lookAhead(frozen: FrozenProcesses, options: FrozenCheckpoint): A
   };
   written.then(stop, stop);
   for (const [pid, { memory, seen }] of frozen) {
-    for await (const { request, slot } of readers.read(present(memory, tables.get(pid)), signal)) {
+    const table = tables.get(pid);
+    if (table === undefined) continue;
+    for await (const { request, slot } of readers.read(asked(memory, table), signal)) {
       seen.see(request.address, slot.states);
       keepChanged(slot, keeper);
       yield* keeper.full();
@@ -76,10 +78,9 @@ async function* lookAhead(frozen: FrozenProcesses, options: FrozenCheckpoint): A
   yield* keeper.rest();
 }
 
-async function* present(memory: ProcessMemory, table: PageTable | undefined): AsyncGenerator<ReadRequest> {
-  for await (const pages of blocksOf(memory.presentRanges())) {
-    const known = table?.block(pages.address)?.hashes.buffer;
-    yield { ...pages, memory: memory.descriptor, known, hashed: true };
+async function* asked(memory: ProcessMemory, table: PageTable): AsyncGenerator<ReadRequest> {
+  for (const { address, runs, block } of table.pages()) {
+    yield { address, runs, memory: memory.descriptor, known: block.hashes.buffer, hashed: true };
   }
 }
 

@@ -1,5 +1,5 @@
 import { PAGE_BYTES } from '../transfer/frame.ts';
-import { BLOCK_BYTES, BLOCK_PAGES } from './block.ts';
+import { BLOCK_BYTES, BLOCK_PAGES, type PagesOfBlock } from './block.ts';
 import type { Layout } from './layout.ts';
 import { HASH_WORDS } from './page-hash.ts';
 
@@ -59,12 +59,28 @@ export class PageTable implements Layout {
   }
 
   *[Symbol.iterator](): Generator<[address: number, place: number]> {
-    for (const address of [...this.#blocks.keys()].sort((a, b) => a - b)) {
-      const block = this.#blocks.get(address);
-      for (let page = 0; block && page < BLOCK_PAGES; page++) {
+    for (const [address, block] of this.#inOrder()) {
+      for (let page = 0; page < BLOCK_PAGES; page++) {
         if ((block.metIn[page] ?? 0) >= this.since)
           yield [address + page * PAGE_BYTES, block.places[page] ?? 0];
       }
     }
+  }
+
+  /** Where the pages of the layout are, and what is known of them, in the order of their addresses. */
+  *pages(): Generator<PagesOfBlock & { readonly block: TableBlock }> {
+    for (const [address, block] of this.#inOrder()) {
+      const runs: number[] = [];
+      for (let page = 0; page < BLOCK_PAGES; page++) {
+        const first = page;
+        while (page < BLOCK_PAGES && (block.metIn[page] ?? 0) >= this.since) page++;
+        if (page > first) runs.push(first, page - first);
+      }
+      if (runs.length > 0) yield { address, runs, block };
+    }
+  }
+
+  #inOrder(): [address: number, block: TableBlock][] {
+    return [...this.#blocks].sort(([a], [b]) => a - b);
   }
 }
