@@ -1,6 +1,7 @@
 /** Runs on a lab's host: dumps one frozen container in each way, again and again, a line of JSON for each dump. */
 import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DumpMemory, type Engine, type Workspace } from '../../migrator/engine/engine.ts';
 import { createRuncEngine } from '../../migrator/engine/runc/engine.ts';
 import { frozenCheckpoint } from '../../migrator/memory/frozen-checkpoint.ts';
@@ -16,6 +17,8 @@ import type { DumpMeasurement, DumpOrder } from './order.ts';
 const NAME = 'dump';
 const RUN_DIR = '/run/holdfast';
 const TIMEOUT_MS = 120_000;
+/** The kernel is at work for a while with the memory that the images of the dump before took. */
+const SETTLE_MS = 1_000;
 const within = () => AbortSignal.timeout(TIMEOUT_MS);
 
 const order = JSON.parse(process.argv[2] ?? '') as DumpOrder;
@@ -39,13 +42,16 @@ async function measure(on: Engine): Promise<void> {
   const ahead = { index, tables: await readAhead(on, index) };
   await on.freeze(NAME, within());
   const ways = {
-    criu: () => byCriu(on),
-    parallel: () => inParallel(on, { index: new PageIndex({ byContent: false }), tables: new Map() }),
-    compare: () => inParallel(on, ahead),
+    criu: (workspace: Workspace) => byCriu(on, workspace),
+    parallel: (workspace: Workspace) =>
+      inParallel(on, workspace, { index: new PageIndex({ byContent: false }), tables: new Map() }),
+    compare: (workspace: Workspace) => inParallel(on, workspace, ahead),
   };
   for (let round = 0; round <= order.rounds; round++) {
     for (const [way, dump] of Object.entries(ways)) {
-      const { ms, bytes } = await dump();
+      const workspace = freshWorkspace();
+      await sleep(SETTLE_MS);
+      const { ms, bytes } = await dump(workspace);
       // The first of each finds nothing warm.
       if (round > 0) tell({ way: way as DumpMeasurement['way'], ms, bytes, threads: readers.threads });
     }
@@ -70,8 +76,7 @@ interface Dump {
 }
 
 /** CRIU writes everything, one process after the other. */
-async function byCriu(on: Engine): Promise<Dump> {
-  const workspace = freshWorkspace();
+async function byCriu(on: Engine, workspace: Workspace): Promise<Dump> {
   const beganAt = performance.now();
   await on.dump(NAME, workspace, DumpMemory.inImages, within());
   const ms = performance.now() - beganAt;
@@ -84,14 +89,15 @@ async function byCriu(on: Engine): Promise<Dump> {
 /** CRIU writes all but the memory, which is read here: until the last piece is at hand to be sent. */
 async function inParallel(
   on: Engine,
+  workspace: Workspace,
   known: { index: PageIndex; tables: ReadonlyMap<number, PageTable> },
 ): Promise<Dump> {
-  const { imagesDir: dir, ...rest } = freshWorkspace();
+  const { imagesDir: dir } = workspace;
   const aheadPages = known.index.size;
   const buffers = new BufferStore({ sizeBytes: CHUNK_BYTES, keep: 8 });
   let bytes = 0;
   const beganAt = performance.now();
-  const written = on.dump(NAME, { ...rest, imagesDir: dir }, DumpMemory.leftInPlace, within());
+  const written = on.dump(NAME, workspace, DumpMemory.leftInPlace, within());
   const processes = () => on.processes(NAME);
   const signal = within();
   for await (const piece of frozenCheckpoint({
