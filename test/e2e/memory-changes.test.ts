@@ -3,11 +3,4 @@ import { carryAll } from './memory-kinds.ts';
 await carryAll([
   { kind: 'writer', name: 'memory that is filled with a known pattern all the while' },
   { kind: 'remaps', name: 'memory that is mapped, unmapped and moved all the while' },
-  {
-    kind: 'threads',
-    command: ['/usr/bin/node', '/srv/threads.mjs'],
-    name: 'many threads',
-    grows: 'childCycles',
-    restless: true,
-  },
 ]);
