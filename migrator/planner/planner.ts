@@ -72,9 +72,9 @@ export class Planner {
     return {
       plan: { strategy, reason, predictions, measured },
       learn: async (events) => {
-        // How an app finds its memory all there, and how long that takes in the freeze, says nothing of other moves.
-        if (verify && fetchesOnDemand(strategy)) return;
         const points = pointsOf(events, quantities);
+        // An app that finds all of its memory there says nothing of those that have to wait for it.
+        if (verify && fetchesOnDemand(strategy)) delete points?.[Cost.healthCheck];
         if (points !== undefined) await this.#experiences.add(pair, { app: wish.app, strategy, points });
       },
     };

@@ -73,10 +73,12 @@ t.test('moves that fail are not', async (t) => {
   t.same(experiences.of({ from: 'a', to: 'b' }), []);
 });
 
-t.test('nor is what a verified move on demand took: its app met no missing page', async (t) => {
+t.test('of a verified move on demand all but the health check is: its app met no missing page', async (t) => {
   const { move, experiences } = await open(t);
   t.match(await move('b', { strategy: Strategy.hybrid, verify: true }), { state: 'succeeded' });
-  t.same(experiences.of({ from: 'a', to: 'b' }), []);
+  const [learnt] = experiences.of({ from: 'a', to: 'b' });
+  t.match(learnt?.points, { 'page-in': { y: Number }, commit: { y: Number } });
+  t.equal(learnt?.points['health-check'], undefined);
 });
 
 t.test('a move that cannot be measured is refused', async (t) => {
