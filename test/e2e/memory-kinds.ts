@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap';
 import { fetchesOnDemand, Strategy } from '../../migrator/events.ts';
+import { type Link, parseLink } from '../lab/lab.ts';
 import { whyNoLab } from '../lab/needs-lab.ts';
 import { APP, appContainer } from '../system/configs.ts';
 import { type System, startSystem } from '../system/system.ts';
@@ -38,6 +39,8 @@ export interface Kind {
 
 const PORT = 8081;
 const CYCLES = 3;
+/** So that pages are on their way for a while. */
+const SLOW = parseLink('30mbit');
 const MOUNTS = [{ source: '/opt/holdfast/test/workload/memory', destination: '/srv', readOnly: true }];
 
 /** Run an app for each of `kinds`. Settles when `body` has; what it throws away is the system's logs. */
@@ -45,11 +48,13 @@ async function withKeepers(
   title: string,
   kinds: readonly Pick<Kind, 'kind' | 'command'>[],
   body: (t: Test, system: System) => Promise<void>,
+  link?: Link,
 ): Promise<void> {
   const skip = await whyNoLab();
   await t.test(title, { skip, timeout: 175_000 }, async (t) => {
     const system = await startSystem({
       idle: true,
+      ...(link === undefined ? {} : { link }),
       agent: ({ containers }) => {
         kinds.forEach(({ kind, command = ['/usr/bin/perl', '/srv/keeper.pl', kind] }, index) => {
           const port = PORT + index;
@@ -82,6 +87,48 @@ export async function carryAll(kinds: readonly Kind[]): Promise<void> {
       await t.test(`a move ${verb} ${kind.name}`, { timeout: 120_000 }, (t) => carry(t, system, kind));
     }
   });
+}
+
+/**
+ * Move each app on demand, although its processes end all the while, which may cost the pages of all (see docs/verify.md):
+ * then it is whole at its source, as it was at the freeze.
+ */
+export async function carryOrSetBackAll(kinds: readonly Kind[]): Promise<void> {
+  await withKeepers(
+    'processes that end while pages come',
+    kinds,
+    async (t, system) => {
+      for (const kind of kinds) {
+        await t.test(
+          `a move on demand of ${kind.name} ends well, or sets it back`,
+          { timeout: 120_000 },
+          (t) => carryOrSetBack(t, system, kind),
+        );
+      }
+    },
+    SLOW,
+  );
+}
+
+async function carryOrSetBack(t: Test, system: System, { kind, grows }: Kind): Promise<void> {
+  const { admin } = system;
+  await admin.startApp(kind, 'a');
+  try {
+    let at = 'a';
+    for (const strategy of Object.values(Strategy).filter(fetchesOnDemand)) {
+      const to = at === 'a' ? 'b' : 'a';
+      const { outcome, error } = await admin.migrate(kind, to, () => {}, { strategy });
+      t.comment(`${strategy}: ${outcome}${error === undefined ? '' : `, ${error.message}`}`);
+      if (outcome === 'succeeded') at = to;
+      else t.match({ outcome, error }, { outcome: /^(rolled|set)-back$/, error: { code: 'PAGES_LOST' } });
+      const running = (await system.instances()).filter(({ id }) => id === kind);
+      t.match(running, [{ host: at, status: 'running' }], `it runs on ${at}`);
+      t.equal(running.length, 1, 'and nowhere else');
+      t.same((await lookedThrough(system, kind, grows)).damage, [], 'it finds its memory as it left it');
+    }
+  } finally {
+    await admin.call('POST', `/v1/apps/${kind}/stop`, {}, 20_000);
+  }
 }
 
 async function carry(
