@@ -1,10 +1,17 @@
+import type { Logger } from 'pino';
+import { parseRuntimeAddress } from '../haproxy/address.ts';
+import { type DirectTarget, Front } from '../haproxy/front.ts';
+import { HaproxyGate } from '../haproxy/gate.ts';
 import { AgentClient } from '../migrator/agent/client.ts';
+import type { Target } from '../migrator/gate.ts';
 import type { MigrationsOptions } from '../migrator/migrations.ts';
 import { readTlsFiles } from '../migrator/pki/tls-files.ts';
 import type { AppConfig, GatewayConfig } from './config/schema.ts';
 import { type AppOptions, Gates } from './gate/gates.ts';
+import { GateState } from './gate/state.ts';
 import type { Opened } from './opened.ts';
 import type { PlacedHost } from './placements/placements.ts';
+import { Forwarded } from './proxy/request-head.ts';
 import type { Route } from './proxy/routes.ts';
 
 /** The configuration, in the words of the parts. */
@@ -23,6 +30,39 @@ export function createGates(config: GatewayConfig): Gates {
     gates.setTarget(name, { host, url: origin });
   }
   return gates;
+}
+
+/** HAProxy in front of the gates, if there is to be one. */
+export function createHaproxyGate(config: GatewayConfig, gates: Gates, log: Logger): HaproxyGate | undefined {
+  if (config.gate.type === 'built-in') return undefined;
+  const openTarget = (app: string): Target | undefined => {
+    const { state, target } = gates.snapshot(app);
+    return state === GateState.open ? target : undefined;
+  };
+  const { sockets, map } = config.gate;
+  const fronts = sockets.map(
+    (socket) =>
+      new Front({
+        address: parseRuntimeAddress(socket),
+        map,
+        apps: Object.keys(config.apps),
+        wanted: (app) => directTarget(openTarget(app)),
+      }),
+  );
+  return new HaproxyGate({ gate: gates, openTarget, fronts, log });
+}
+
+/** What HAProxy does not speak to itself goes by way of the gate for good. */
+function directTarget(target: Target | undefined): DirectTarget | undefined {
+  if (target === undefined) return undefined;
+  const { protocol, hostname, port } = new URL(target.url);
+  if (protocol !== 'http:') return undefined;
+  return { address: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? 80 : Number(port) };
+}
+
+export function forwardedOf(config: GatewayConfig): Forwarded {
+  if (config.gate.type === 'haproxy') return Forwarded.kept;
+  return config.trustForwarded ? Forwarded.extended : Forwarded.replaced;
 }
 
 /** @throws HoldfastError `TLS_FILE_UNREADABLE` */

@@ -1,6 +1,7 @@
 import { access, constants, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import type { HaproxyGate } from '../haproxy/gate.ts';
 import { HoldfastError } from '../migrator/errors.ts';
 import { Migrations } from '../migrator/migrations.ts';
 import { Experiences } from '../migrator/planner/experiences.ts';
@@ -16,7 +17,16 @@ import { listening } from './listen.ts';
 import { logEvents } from './log-events.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { Opened } from './opened.ts';
-import { connectAgents, containersOf, createGates, movableApps, placedHosts, routesOf } from './parts.ts';
+import {
+  connectAgents,
+  containersOf,
+  createGates,
+  createHaproxyGate,
+  forwardedOf,
+  movableApps,
+  placedHosts,
+  routesOf,
+} from './parts.ts';
 import { PlacementMemory } from './placements/memory.ts';
 import { Placements } from './placements/placements.ts';
 import { createProxy } from './proxy/proxy.ts';
@@ -47,7 +57,9 @@ export async function startGateway(config: GatewayConfig, log: Logger): Promise<
   }
 }
 
-type Composed = Omit<AdminContext, 'ready' | 'draining' | 'stopping'>;
+type Composed = Omit<AdminContext, 'ready' | 'draining' | 'stopping'> & {
+  readonly haproxy: HaproxyGate | undefined;
+};
 
 /** Everything between the agents and the outside, with nothing listening yet. */
 async function compose(config: GatewayConfig, log: Logger, opened: Opened): Promise<Composed> {
@@ -66,8 +78,10 @@ async function compose(config: GatewayConfig, log: Logger, opened: Opened): Prom
   opened.add(() => placements.close());
   const experiences = await Experiences.open(join(config.stateDir, 'experiences.json'), log);
   opened.add(() => experiences.close());
+  const haproxy = createHaproxyGate(config, gates, log);
+  opened.add(async () => haproxy?.close());
   const migrations = await Migrations.open({
-    gate: gates,
+    gate: haproxy ?? gates,
     agents,
     apps: movableApps(config),
     placements,
@@ -82,12 +96,12 @@ async function compose(config: GatewayConfig, log: Logger, opened: Opened): Prom
   );
   migrations.subscribe(metrics.migrationEvent);
   migrations.subscribe(logEvents(log));
-  return { version: packageVersion(), apps, agents, placements, migrations, gates, metrics, log };
+  return { version: packageVersion(), apps, agents, placements, migrations, gates, haproxy, metrics, log };
 }
 
 /** Hold what must be held, listen, take up what a crash left, find the apps. */
 async function open(config: GatewayConfig, composed: Composed, opened: Opened): Promise<Gateway> {
-  const { gates, placements, migrations, metrics, log } = composed;
+  const { gates, haproxy, placements, migrations, metrics, log } = composed;
   const letGo = holdUntilAsked(containersOf(config).keys(), gates, placements, migrations.undecidedApps());
   const ready = placements.survey().then(() => {
     // Not awaited: it settles with the first request answered, and an app may be slow to connect to.
@@ -112,7 +126,7 @@ async function open(config: GatewayConfig, composed: Composed, opened: Opened): 
     gates,
     observer: metrics,
     log,
-    trustForwarded: config.trustForwarded,
+    forwarded: forwardedOf(config),
     timeouts: {
       headTimeoutMs: config.timeouts.clientHeadMs,
       keepAliveTimeoutMs: config.timeouts.keepAliveMs,
@@ -121,6 +135,7 @@ async function open(config: GatewayConfig, composed: Composed, opened: Opened): 
   const { host } = parseAddress(config.listen);
   const { port } = await listening(config.listen, proxy.listen(parseAddress(config.listen)));
   opened.add(() => proxy.close(AbortSignal.abort()));
+  haproxy?.start();
 
   // Not awaited: while a host is away this may take long, and the other apps are served meanwhile.
   migrations.recover().catch((error: unknown) => log.error({ err: error }, 'recovery broke off'));

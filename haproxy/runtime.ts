@@ -9,7 +9,7 @@ export interface RuntimeOptions {
   /** The worker behind a master socket by its pid, for one that is leaving; the current one when not given. */
   readonly workerPid?: number | undefined;
   /** To connect, and again until the answers to what is asked at once are there. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
 }
 
 /** HAProxy answers within a millisecond unless it is overloaded. */

@@ -19,8 +19,8 @@ const OPERATIONS: readonly Operation[] = ['stopped', 'starting', 'running', 'sto
 
 export const Admin = { ready: 'ready', drain: 'drain', maintenance: 'maintenance' } as const;
 export type Admin = (typeof Admin)[keyof typeof Admin];
-/** Bits of `srv_admin_state`, whatever the reason for it. */
-const MAINTENANCE_BITS = 0x01 | 0x02 | 0x04 | 0x20;
+/** Bits of `srv_admin_state`, whatever the reason for it; 0x04 only tells how the server began. */
+const MAINTENANCE_BITS = 0x01 | 0x02 | 0x20;
 const DRAIN_BITS = 0x08 | 0x10;
 
 export interface ServerState extends ServerName {

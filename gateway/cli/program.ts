@@ -3,6 +3,7 @@ import { packageVersion } from '../version.ts';
 import { appsCommand } from './apps.ts';
 import { checkCommand } from './check.ts';
 import { Exit, reportFailure } from './failure.ts';
+import { haproxyCommand } from './haproxy.ts';
 import { migrateCommand } from './migrate.ts';
 import { planCommand } from './plan.ts';
 import { serveCommand } from './serve.ts';
@@ -47,6 +48,7 @@ export async function createProgram(args: readonly string[]): Promise<Command> {
   program.commandsGroup('On the gateway:');
   serveCommand(program);
   checkCommand(program);
+  haproxyCommand(program);
   program.commandsGroup('Of a running gateway:');
   migrateCommand(program);
   planCommand(program);

@@ -1,3 +1,5 @@
+import { parseRuntimeAddress } from '../../haproxy/address.ts';
+import { HoldfastError } from '../../migrator/errors.ts';
 import { formatAddress, isLoopback, parseAddress } from './address.ts';
 import type { GatewayConfig } from './schema.ts';
 
@@ -11,7 +13,13 @@ const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** What the schema lets pass and yet cannot work: references to nothing, two owners of one route, … */
 export function findFaults(config: GatewayConfig): ConfigFault[] {
-  return [...nameFaults(config), ...addressFaults(config), ...appFaults(config), ...routeFaults(config)];
+  return [
+    ...nameFaults(config),
+    ...addressFaults(config),
+    ...gateFaults(config),
+    ...appFaults(config),
+    ...routeFaults(config),
+  ];
 }
 
 function nameFaults(config: GatewayConfig): ConfigFault[] {
@@ -47,6 +55,33 @@ function addressFaults(config: GatewayConfig): ConfigFault[] {
     });
   }
   return faults;
+}
+
+function gateFaults({ gate }: GatewayConfig): ConfigFault[] {
+  const path = ['gate', 'sockets'];
+  if (gate.type === 'built-in' && gate.sockets.length > 0) {
+    return [{ path, message: 'gate.sockets: they are of HAProxy, but gate.type is built-in' }];
+  }
+  if (gate.type === 'haproxy' && gate.sockets.length === 0) {
+    return [
+      {
+        path: ['gate', 'type'],
+        message: 'gate.sockets is missing: HAProxy is driven over its runtime socket',
+      },
+    ];
+  }
+  return gate.sockets.flatMap((text, index) => {
+    const here = { path: [...path, String(index)] };
+    if (gate.sockets.indexOf(text) < index)
+      return [{ ...here, message: `gate.sockets: ${text} is there twice` }];
+    try {
+      parseRuntimeAddress(text);
+      return [];
+    } catch (error) {
+      if (!(error instanceof HoldfastError)) throw error;
+      return [{ ...here, message: `gate.sockets: ${error.message}` }];
+    }
+  });
 }
 
 function appFaults(config: GatewayConfig): ConfigFault[] {

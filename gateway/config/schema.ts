@@ -100,6 +100,33 @@ export const HostConfig = Type.Object(
   strict,
 );
 
+const GATE_TYPES = ['built-in', 'haproxy'] as const;
+export type GateType = (typeof GATE_TYPES)[number];
+
+export const GateConfig = Type.Object(
+  {
+    type: Type.Unsafe<GateType>({
+      type: 'string',
+      enum: GATE_TYPES,
+      description:
+        '`built-in`: all traffic comes in at `listen`. `haproxy`: HAProxy stands in front, and sends to `listen` only what is to be held.',
+      default: 'built-in',
+    }),
+    sockets: Type.Array(Type.String({ pattern: '^(/.+|.+:[0-9]{1,5})$' }), {
+      description:
+        'Runtime sockets of the HAProxys, with level admin: paths or `ADDRESS:PORT`. Those of master processes (`-S`) are preferable.',
+      default: [],
+    }),
+    map: Type.String({
+      description:
+        'The map file by which HAProxy is told where an app’s requests go, as its configuration names it.',
+      default: '/etc/haproxy/holdfast.map',
+      pattern: '^/[^\\s]+$',
+    }),
+  },
+  { ...strict, description: 'What stands in front of the apps.', default: {} },
+);
+
 export const GatewayConfig = Type.Object(
   {
     listen: Address('Where the traffic comes in, `ADDRESS:PORT`.', '0.0.0.0:8080'),
@@ -144,6 +171,7 @@ export const GatewayConfig = Type.Object(
       description: 'The apps, by name.',
       default: {},
     }),
+    gate: GateConfig,
     trustForwarded: Type.Boolean({
       description:
         'The clients are proxies of yours: what their X-Forwarded headers say is kept and added to.',

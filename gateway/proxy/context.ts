@@ -2,14 +2,14 @@ import type { Logger } from 'pino';
 import type { AppGate } from '../gate/app-gate.ts';
 import type { Connections } from './connections.ts';
 import type { Observer } from './observer.ts';
-import type { Destination } from './request-head.ts';
+import type { Destination, Forwarded } from './request-head.ts';
 
 /** What all exchanges of a proxy share. */
 export interface ExchangeContext {
   readonly observer: Observer;
   readonly log: Logger;
   readonly connections: Connections;
-  readonly trustForwarded: boolean;
+  readonly forwarded: Forwarded;
   /** The proxy accepts no more: answers close their connections. */
   isClosing: boolean;
 }

@@ -85,7 +85,7 @@ export class Exchange extends Visit implements Guest, Dispatcher.DispatchHandler
     this.#upstream = upstream;
     this.#answeredBy = to;
     try {
-      this.#head ??= requestHead(this.#req, this.#options.destination, this.#context.trustForwarded);
+      this.#head ??= requestHead(this.#req, this.#options.destination, this.#context.forwarded);
     } catch (error) {
       this.#answerSelf(upstreamFailureAnswer(error as Error));
       return;

@@ -10,7 +10,7 @@ import { Connections } from './connections.ts';
 import type { ExchangeContext } from './context.ts';
 import { Exchange } from './exchange.ts';
 import type { Observer } from './observer.ts';
-import { destinationOf, hasBody } from './request-head.ts';
+import { destinationOf, type Forwarded, hasBody } from './request-head.ts';
 import { type Route, RouteTable } from './routes.ts';
 
 export interface ClientTimeouts {
@@ -25,8 +25,7 @@ export interface ProxyOptions {
   readonly gates: Gates;
   readonly observer: Observer;
   readonly log: Logger;
-  /** The clients are proxies of ours, and what their X-Forwarded headers say is true. */
-  readonly trustForwarded: boolean;
+  readonly forwarded: Forwarded;
   readonly timeouts: ClientTimeouts;
 }
 
@@ -42,10 +41,10 @@ export interface ReverseProxy {
 
 /** The HTTP/1.1 reverse proxy. Its parser is node's own in its strict mode: what is not plainly HTTP is a 400. */
 export function createProxy(options: ProxyOptions): ReverseProxy {
-  const { gates, observer, log, trustForwarded, timeouts } = options;
+  const { gates, observer, log, forwarded, timeouts } = options;
   const routes = new RouteTable(options.routes);
   const connections = new Connections();
-  const context: ExchangeContext = { observer, log, connections, trustForwarded, isClosing: false };
+  const context: ExchangeContext = { observer, log, connections, forwarded, isClosing: false };
 
   const serve = (req: IncomingMessage, res: ServerResponse, expectsContinue: boolean, isUpgrade: boolean) => {
     const reject = (own: OwnAnswer, reason: 'no-route' | 'bad-request') => {

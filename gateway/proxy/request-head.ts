@@ -32,16 +32,26 @@ export function hasBody(req: IncomingMessage): boolean {
   return req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0;
 }
 
+/** What becomes of what the client says in X-Forwarded headers. */
+export const Forwarded = {
+  /** Anybody may be the client. */
+  replaced: 'replaced',
+  /** The client is a proxy of ours, and one hop more is to be told of. */
+  extended: 'extended',
+  /** The client is the proxy that the app is behind in any case, so this hop is not to be seen. */
+  kept: 'kept',
+} as const;
+export type Forwarded = (typeof Forwarded)[keyof typeof Forwarded];
+
 /**
- * Strip what belongs to the client's connection, and say who asks. With `trustForwarded` the client is a proxy of
- * ours: what it says is kept and added to; otherwise it is replaced.
+ * Strip what belongs to the client's connection, and say who asks.
  *
  * @throws HoldfastError `BAD_REQUEST` when there are two Host headers: whoever reads the other one sees another site.
  */
 export function requestHead(
   req: IncomingMessage,
   destination: Destination,
-  trustForwarded: boolean,
+  forwarded: Forwarded,
 ): RequestHead {
   const raw = req.rawHeaders;
   const dropped = connectionOptions(req.headers.connection);
@@ -53,14 +63,14 @@ export function requestHead(
     if (lower === 'host') {
       hosts += 1;
     } else if (!isHopByHop(lower) && !dropped?.has(lower) && !OF_THIS_HOP.has(lower)) {
-      if (trustForwarded || lower !== 'forwarded') headers.push(name, raw[i + 1] ?? '');
+      if (forwarded !== Forwarded.replaced || lower !== 'forwarded') headers.push(name, raw[i + 1] ?? '');
     }
   }
   if (hosts > 1) throw new HoldfastError('BAD_REQUEST', 'the request has more than one Host header');
   if (destination.host !== '') headers.push('Host', destination.host);
   // Trailers of the answer can be passed on, so the app may know it.
   if (req.headers.te?.toString().toLowerCase().includes('trailers')) headers.push('TE', 'trailers');
-  forward(req, destination, trustForwarded, headers);
+  forward(req, destination, forwarded, headers);
   return { ...destination, headers };
 }
 
@@ -76,13 +86,15 @@ const OF_THIS_HOP: ReadonlySet<string> = new Set([
 function forward(
   req: IncomingMessage,
   destination: Destination,
-  trustForwarded: boolean,
+  forwarded: Forwarded,
   headers: string[],
 ): void {
   const client = (req.socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, '');
-  const said = (name: string) => (trustForwarded ? req.headers[name]?.toString() : undefined);
+  const said = (name: string) =>
+    forwarded === Forwarded.replaced ? undefined : req.headers[name]?.toString();
   const before = said('x-forwarded-for');
-  headers.push('X-Forwarded-For', before === undefined ? client : `${before}, ${client}`);
+  if (before === undefined) headers.push('X-Forwarded-For', client);
+  else headers.push('X-Forwarded-For', forwarded === Forwarded.kept ? before : `${before}, ${client}`);
   headers.push('X-Forwarded-Proto', said('x-forwarded-proto') ?? 'http');
   headers.push('X-Forwarded-Host', said('x-forwarded-host') ?? destination.host);
 }

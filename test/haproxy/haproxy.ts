@@ -65,16 +65,28 @@ export class Haproxy implements Places {
     this.map = path.join(dir, 'apps.map');
   }
 
-  static async start({ edition, config, map = [] }: HaproxyOptions): Promise<Haproxy> {
+  /** A directory for it, and an empty map; nothing runs. */
+  static async create(edition: Edition): Promise<Haproxy> {
     const haproxy = new Haproxy(edition, await mkdtemp(path.join(tmpdir(), 'holdfast-haproxy-')));
+    await writeFile(haproxy.map, '');
+    return haproxy;
+  }
+
+  static async start({ edition, config, map = [] }: HaproxyOptions): Promise<Haproxy> {
+    const haproxy = await Haproxy.create(edition);
+    await writeFile(haproxy.map, map.map((line) => `${line}\n`).join(''));
+    return haproxy.begin(config(haproxy));
+  }
+
+  /** Run it for the first time. When it does not come up, it is as after `stop`. */
+  async begin(config: string): Promise<this> {
     try {
-      await writeFile(haproxy.map, map.map((line) => `${line}\n`).join(''));
-      await writeFile(path.join(haproxy.dir, 'haproxy.cfg'), config(haproxy));
-      await haproxy.run();
-      return haproxy;
+      await writeFile(path.join(this.dir, 'haproxy.cfg'), config);
+      await this.run();
+      return this;
     } catch (error) {
-      const log = haproxy.log();
-      await haproxy.stop();
+      const log = this.log();
+      await this.stop();
       throw new Error(`HAProxy did not come up:\n${log}`, { cause: error });
     }
   }
@@ -121,12 +133,12 @@ export class Haproxy implements Places {
   async kill(): Promise<void> {
     const child = this.#child;
     if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const workers = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').split(' ');
+    const workers = childrenOf(child.pid);
     const ended = once(child, 'exit');
     child.kill('SIGKILL');
-    for (const worker of workers.filter(Boolean)) {
+    for (const worker of workers) {
       try {
-        process.kill(Number(worker), 'SIGKILL');
+        process.kill(worker, 'SIGKILL');
       } catch {
         // It has ended with its master.
       }
@@ -138,6 +150,13 @@ export class Haproxy implements Places {
         (error) => error.code === 'HAPROXY_UNREACHABLE',
       ),
     );
+  }
+
+  /** Let every process of it stand still, as on a machine that hangs; and go on. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    const { pid } = this.#child ?? {};
+    if (pid === undefined) return;
+    for (const one of [pid, ...childrenOf(pid)]) process.kill(one, signal);
   }
 
   async stop(): Promise<void> {
@@ -176,6 +195,10 @@ export class Haproxy implements Places {
       await sleep(POLL_MS);
     }
   }
+}
+
+function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
 }
 
 export async function eventually(what: string, is: () => boolean | Promise<boolean>): Promise<void> {

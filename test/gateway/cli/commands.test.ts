@@ -9,7 +9,18 @@ import { gateway } from './run.ts';
 t.test('the help lists every command, and the version is the package’s', async (t) => {
   const help = await gateway(['--help']);
   t.equal(help.code, 0);
-  for (const name of ['serve', 'check', 'migrate', 'apps', 'status', 'start', 'stop', 'agent', 'pki']) {
+  for (const name of [
+    'serve',
+    'check',
+    'haproxy',
+    'migrate',
+    'apps',
+    'status',
+    'start',
+    'stop',
+    'agent',
+    'pki',
+  ]) {
     t.match(help.stdout, new RegExp(`^  ${name} `, 'm'));
   }
   const version = await gateway(['--version']);

@@ -107,3 +107,21 @@ t.test('an admin API that others can reach needs a token', async (t) => {
   t.equal(refusal('admin:\n  listen: 0.0.0.0:9100\n  tokenFile: t\n'), 'accepted');
   t.equal(refusal('admin:\n  listen: "[::1]:9100"\n'), 'accepted');
 });
+
+t.test('what is wrong with the gate is told with its line', async (t) => {
+  const apps = 'apps:\n  blog: {match: [{path: /}], upstream: "http://10.0.0.9:8080"}\n';
+  const gate = (text: string) => refusal(`${apps}gate:\n${text}`);
+  t.equal(gate('  type: haproxy\n  sockets: [/run/haproxy-master.sock, "127.0.0.1:9999"]\n'), 'accepted');
+  t.match(gate('  type: nginx\n'), /^CONFIG_INVALID gateway.yaml:4: /);
+  t.match(gate('  type: haproxy\n'), /gateway.yaml:4: gate.sockets is missing/);
+  t.match(
+    gate('  sockets: [/run/haproxy-master.sock]\n'),
+    /gateway.yaml:4: gate.sockets: .* gate.type is built-in/,
+  );
+  t.match(
+    gate('  type: haproxy\n  sockets:\n    - /a.sock\n    - /a.sock\n'),
+    /gateway.yaml:7: .* there twice/,
+  );
+  t.match(gate('  type: haproxy\n  sockets: ["localhost:99999"]\n'), /gateway.yaml:5: .*localhost:99999/);
+  t.match(gate('  type: haproxy\n  sockets: [admin.sock]\n'), /gateway.yaml:5: /);
+});

@@ -6,6 +6,7 @@ import { Gates } from '../../../gateway/gate/gates.ts';
 import type { GateLimits } from '../../../gateway/gate/limits.ts';
 import type { Observer } from '../../../gateway/proxy/observer.ts';
 import { createProxy, type ProxyOptions, type ReverseProxy } from '../../../gateway/proxy/proxy.ts';
+import { Forwarded } from '../../../gateway/proxy/request-head.ts';
 
 /** Whoever cleans up when a test ends: tap's `t`. */
 export interface Scope {
@@ -62,7 +63,7 @@ export interface Front {
   readonly lines: string[];
 }
 
-export interface FrontOptions extends Partial<Pick<ProxyOptions, 'routes' | 'trustForwarded'>> {
+export interface FrontOptions extends Partial<Pick<ProxyOptions, 'routes' | 'forwarded'>> {
   readonly limits?: Partial<GateLimits>;
   readonly replicaUrl?: string;
   /** Names of apps; one called `app` when left out. */
@@ -72,7 +73,7 @@ export interface FrontOptions extends Partial<Pick<ProxyOptions, 'routes' | 'tru
 
 /** A proxy with one app that every host leads to, and no target yet. */
 export async function startFront(t: Scope, options: FrontOptions = {}): Promise<Front> {
-  const { apps = ['app'], replicaUrl, routes = [{ app: 'app' }], trustForwarded = false } = options;
+  const { apps = ['app'], replicaUrl, routes = [{ app: 'app' }], forwarded = Forwarded.replaced } = options;
   const limits = { ...LIMITS, ...options.limits };
   const gates = new Gates(Object.fromEntries(apps.map((app) => [app, { limits, replicaUrl }])), {
     connectTimeoutMs: 2_000,
@@ -85,7 +86,7 @@ export async function startFront(t: Scope, options: FrontOptions = {}): Promise<
     gates,
     observer,
     log: pino({ level: 'silent' }),
-    trustForwarded,
+    forwarded,
     timeouts: { headTimeoutMs: 10_000, keepAliveTimeoutMs: 10_000 },
   });
   const { port } = await proxy.listen({ host: '127.0.0.1', port: 0 });

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import t from 'tap';
+import { Forwarded } from '../../../gateway/proxy/request-head.ts';
 import { eventually, rawClient, startApp, startFront, startFrontFor } from './harness.ts';
 
 t.test('headers reach both sides in order, with duplicates, without what belongs to one hop', async (t) => {
@@ -69,7 +70,7 @@ t.test('headers reach both sides in order, with duplicates, without what belongs
 
 t.test('forwarded headers of a trusted proxy are kept and added to', async (t) => {
   const app = await startApp(t, (req, res) => res.end(JSON.stringify(req.headers)));
-  const front = await startFrontFor(t, app, { trustForwarded: true });
+  const front = await startFrontFor(t, app, { forwarded: Forwarded.extended });
   const client = rawClient(t, front.port).send(
     'GET / HTTP/1.1',
     'Host: x',

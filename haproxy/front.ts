@@ -1,0 +1,286 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HoldfastError } from '../migrator/errors.ts';
+import { formatRuntimeAddress, type RuntimeAddress } from './address.ts';
+import type { Command } from './command.ts';
+import { addMap, setMap } from './maps.ts';
+import { APP_SERVER, backendOf, Way } from './names.ts';
+import { showWorkers } from './processes.ts';
+import { OneShotRuntime, type Runtime } from './runtime.ts';
+import { setServerAddress, setServerState } from './server-commands.ts';
+import { Admin, showServersConn } from './servers.ts';
+import { StatKind, showStat } from './stat.ts';
+import { type AppView, type View, viewCommands, viewOf } from './view.ts';
+
+/** Where an app's requests are to go without Holdfast in between. */
+export interface DirectTarget {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Tells of an app where HAProxy is to send its requests itself; otherwise they come to the gate. */
+export type Wanted = (app: string) => DirectTarget | undefined;
+
+export interface FrontOptions {
+  readonly address: RuntimeAddress;
+  /** The map's file, as the configuration of HAProxy names it. */
+  readonly map: string;
+  readonly apps: readonly string[];
+  readonly wanted: Wanted;
+  /** See `RuntimeOptions`. */
+  readonly timeoutMs?: number | undefined;
+}
+
+interface Worker {
+  readonly runtime: Runtime;
+  /** It takes new connections; otherwise it only ends what it has. */
+  readonly isCurrent: boolean;
+}
+
+/**
+ * Between two looks at an app that seems idle. A request may have been sent on its way just before the map was changed
+ * and be counted only after the first look: it is in the count, or over, at the second.
+ */
+const SECOND_LOOK_MS = 5;
+/** For idle connections to be closed: HAProxy does it at once, each thread its own. */
+const CLOSING_MS = 1_000;
+
+/**
+ * One HAProxy. Everything done to it is done in turn, so what is wanted by the time it is its turn is what it becomes:
+ * an order from before a hold cannot arrive after it.
+ */
+export class Front {
+  readonly name: string;
+  readonly #options: FrontOptions;
+  #turn: Promise<unknown> = Promise.resolve();
+  #isMaster: boolean | undefined;
+  /** Of each app, the requests it had when it was last sent some directly, and by which process. */
+  readonly #sent = new Map<string, { pid: number; total: number }>();
+
+  constructor(options: FrontOptions) {
+    this.#options = options;
+    this.name = formatRuntimeAddress(options.address);
+  }
+
+  /**
+   * Bring HAProxy a step nearer to what is wanted. An app is sent requests directly when a health check has passed at its
+   * address; taking that back is one step.
+   *
+   * @returns whether every app is as it is wanted
+   * @throws HoldfastError what `Runtime.ask` throws
+   */
+  follow(signal: AbortSignal): Promise<boolean> {
+    return this.#inTurn(async () => {
+      let isThere = true;
+      await this.#each(signal, async ({ runtime, isCurrent }) => {
+        const view = await this.#view(runtime, signal);
+        for (const [app, as] of view.apps) {
+          const commands = this.#step(app, as, isCurrent);
+          if (commands.length > 0) await runtime.ask(commands, signal);
+          const isOnTheWay = isCurrent && as.way !== Way.direct && this.#options.wanted(app) !== undefined;
+          // Until it is sent some; not during a hold, which asks how many there were since.
+          if (isOnTheWay) this.#sent.set(app, { pid: view.pid, total: as.totalRequests });
+          if (isOnTheWay || commands.length > 0) isThere = false;
+        }
+      });
+      return isThere;
+    });
+  }
+
+  /**
+   * Make sure that the app's new requests go to the gate, in every worker: what is wanted must be that already.
+   *
+   * @throws HoldfastError `HAPROXY_NOT_HELD`, and as `follow`
+   */
+  async confirm(app: string, signal: AbortSignal): Promise<void> {
+    await this.follow(signal);
+    await this.#inTurn(() =>
+      this.#each(signal, async ({ runtime }) => {
+        const { apps } = await this.#view(runtime, signal);
+        if (apps.get(app)?.way === Way.direct) throw this.#notHeld(app);
+      }),
+    );
+  }
+
+  /**
+   * See that it answers and has the app: nothing is changed.
+   *
+   * @throws HoldfastError `HAPROXY_APP_MISSING`, and what `Runtime.ask` throws
+   */
+  async look(app: string, signal: AbortSignal): Promise<void> {
+    await this.#inTurn(() =>
+      this.#each(signal, async ({ runtime, isCurrent }) => {
+        const { apps } = await this.#view(runtime, signal);
+        if (isCurrent && !apps.has(app)) throw this.#appMissing(app);
+      }),
+    );
+  }
+
+  /**
+   * Wait until no request is at the app by HAProxy's own count, then close the connections it keeps to it.
+   *
+   * @returns the requests that were in flight at the beginning, and those sent since the last hold
+   * @throws HoldfastError `DRAIN_TIMEOUT`, and what `Runtime.ask` throws
+   */
+  async drain(
+    app: string,
+    { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
+  ): Promise<{ drainedRequests: number; passedRequests: number }> {
+    const until = performance.now() + timeoutMs;
+    const before = this.#sent.get(app);
+    const first = await this.#flight(app, signal);
+    for (let last = first; ; ) {
+      if (performance.now() > until) throw drainTimeout(app, last.requests, timeoutMs);
+      await sleep(SECOND_LOOK_MS, undefined, { signal });
+      const now = await this.#flight(app, signal);
+      if (now.requests === 0 && last.requests === 0 && now.total === last.total) break;
+      last = now;
+    }
+    const { pid, total } = await this.#rest(app, signal);
+    const passedRequests = total - (before?.pid === pid ? before.total : 0);
+    return { drainedRequests: first.requests, passedRequests: Math.max(0, passedRequests) };
+  }
+
+  /** With its server in maintenance HAProxy checks it no more, and keeps no connection to it. */
+  #rest(app: string, signal: AbortSignal): Promise<{ pid: number; total: number }> {
+    const until = performance.now() + CLOSING_MS;
+    return this.#inTurn(async () => {
+      let seen = { pid: 0, total: 0 };
+      await this.#each(signal, async ({ runtime, isCurrent }) => {
+        await runtime.ask([setServerState({ backend: backendOf(app), server: APP_SERVER }, 'maint')], signal);
+        while (await this.#hasConnections(runtime, app, signal)) {
+          if (performance.now() > until) throw this.#inUse(app);
+          await sleep(1, undefined, { signal });
+        }
+        const { pid, apps } = await this.#view(runtime, signal);
+        if (isCurrent) seen = { pid, total: apps.get(app)?.totalRequests ?? 0 };
+      });
+      return seen;
+    });
+  }
+
+  async #hasConnections(runtime: Runtime, app: string, signal: AbortSignal): Promise<boolean> {
+    const [servers] = await runtime.ask([showServersConn(backendOf(app))], signal);
+    return servers.some(({ server, used, idle }) => server === APP_SERVER && used + idle > 0);
+  }
+
+  /** Of all workers together: those under way or in a queue, and all there ever were. */
+  #flight(app: string, signal: AbortSignal): Promise<{ requests: number; total: number }> {
+    return this.#inTurn(async () => {
+      let requests = 0;
+      let total = 0;
+      const command = showStat({ proxy: backendOf(app), kinds: [StatKind.backend] });
+      await this.#each(signal, async ({ runtime }) => {
+        const [stats] = await runtime.ask([command], signal);
+        for (const { currentSessions, queued, totalSessions } of stats) {
+          requests += currentSessions + queued;
+          total += totalSessions;
+        }
+      });
+      return { requests, total };
+    });
+  }
+
+  /** What brings an app nearer to what is wanted of it now. */
+  #step(app: string, as: AppView, isCurrent: boolean): Command<unknown>[] {
+    const { map, wanted } = this.#options;
+    const server = { backend: backendOf(app), server: APP_SERVER };
+    const target = isCurrent ? wanted(app) : undefined;
+    const toGate = as.way === Way.direct ? [setMap(map, app, Way.gate)] : [];
+    if (target === undefined) return toGate;
+    const isElsewhere = as.address !== target.address || as.port !== target.port;
+    if (isElsewhere || as.admin !== Admin.ready) {
+      // By way of maintenance: it is checked afresh at its address, and nobody is sent there on an old connection.
+      return [
+        ...toGate,
+        setServerState(server, 'maint'),
+        setServerAddress(server, target),
+        setServerState(server, 'ready'),
+      ];
+    }
+    if (as.way === Way.direct || !as.isHealthy) return [];
+    return [as.isMapped ? setMap(map, app, Way.direct) : addMap(map, app, Way.direct)];
+  }
+
+  async #view(runtime: Runtime, signal: AbortSignal): Promise<View> {
+    const { map, apps } = this.#options;
+    return viewOf(apps, await runtime.ask(viewCommands(map), signal));
+  }
+
+  async #each(signal: AbortSignal, act: (worker: Worker) => Promise<void>): Promise<void> {
+    for (const worker of await this.#workers(signal)) {
+      try {
+        await act(worker);
+      } catch (error) {
+        // One that was leaving and has left has nothing in flight, and sends nobody anywhere.
+        const isGone = error instanceof HoldfastError && error.code === 'HAPROXY_WORKER_GONE';
+        if (worker.isCurrent || !isGone) throw error;
+      }
+    }
+  }
+
+  /** After a reload there is more than one for a while; only a master tells of them. */
+  async #workers(signal: AbortSignal): Promise<Worker[]> {
+    const { address, timeoutMs } = this.#options;
+    const current: Worker = { runtime: new OneShotRuntime({ address, timeoutMs }), isCurrent: true };
+    if (this.#isMaster === false) return [current];
+    try {
+      const [workers] = await current.runtime.ask([showWorkers()], signal);
+      this.#isMaster = true;
+      const leaving = workers
+        .filter(({ reloads }) => reloads > 0)
+        .map(({ pid }) => ({
+          runtime: new OneShotRuntime({ address, timeoutMs, workerPid: pid }),
+          isCurrent: false,
+        }));
+      return [current, ...leaving];
+    } catch (error) {
+      if (!(error instanceof HoldfastError) || error.code !== 'HAPROXY_NO_MASTER') throw error;
+      this.#isMaster = false;
+      return [current];
+    }
+  }
+
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const mine = this.#turn.then(act);
+    this.#turn = mine.catch(() => {});
+    return mine;
+  }
+
+  #appMissing(app: string): HoldfastError {
+    return new HoldfastError(
+      'HAPROXY_APP_MISSING',
+      `HAProxy at ${this.name} has no server ${APP_SERVER} in a backend ${backendOf(app)}`,
+      { mend: 'put what `gateway haproxy config` prints into its configuration, and reload it' },
+    );
+  }
+
+  #inUse(app: string): HoldfastError {
+    return new HoldfastError(
+      'HAPROXY_SERVER_IN_USE',
+      `HAProxy at ${this.name} keeps connections to ${app} open`,
+      {
+        mend: 'try again in a quieter moment',
+        retryable: true,
+      },
+    );
+  }
+
+  #notHeld(app: string): HoldfastError {
+    return new HoldfastError(
+      'HAPROXY_NOT_HELD',
+      `HAProxy at ${this.name} still sends requests to ${app} itself`,
+      {
+        mend: 'see who else changes its map',
+        retryable: true,
+      },
+    );
+  }
+}
+
+function drainTimeout(app: string, requests: number, timeoutMs: number): HoldfastError {
+  return new HoldfastError(
+    'DRAIN_TIMEOUT',
+    `${requests} requests to ${app} were still in flight in HAProxy after ${timeoutMs} ms; the app was not touched`,
+    { mend: 'try again in a quieter moment, or raise drainTimeoutMs', retryable: true },
+  );
+}

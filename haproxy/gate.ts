@@ -1,0 +1,128 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { anySignal } from '../migrator/any-signal.ts';
+import { HoldfastError } from '../migrator/errors.ts';
+import type { Gate, HoldReport, ReleaseReport, Target } from '../migrator/gate.ts';
+import type { Front } from './front.ts';
+
+export interface HaproxyGateOptions {
+  /** Holdfast's own gate, to which HAProxy sends what it does not send to an app itself. */
+  readonly gate: Gate;
+  /** Where the gate, being open, sends an app's requests. */
+  readonly openTarget: (app: string) => Target | undefined;
+  readonly fronts: readonly Front[];
+  readonly log: Logger;
+}
+
+/** How soon an app goes directly once its check has passed, and how soon a reload is put right. */
+const PACE_MS = { onTheWay: 50, there: 500 } as const;
+
+/**
+ * The gate with HAProxy in front of it. While the gate of an app is open and the app is well, HAProxy sends the app's
+ * requests to it directly, and nothing of Holdfast is in their way. In all other cases they come to the gate.
+ *
+ * So each HAProxy follows the gate: it is looked at again and again, and put right, whatever it has been through. Only a
+ * hold does not wait for that: it has every HAProxy confirm, and drain.
+ */
+export class HaproxyGate implements Gate {
+  readonly #options: HaproxyGateOptions;
+  readonly #stop = new AbortController();
+  #following: Promise<unknown> = Promise.resolve();
+  #hurry = new AbortController();
+
+  constructor(options: HaproxyGateOptions) {
+    this.#options = options;
+  }
+
+  /** Begin to drive HAProxy: by now the gate must take what comes to it. */
+  start(): void {
+    this.#following = Promise.all(this.#options.fronts.map((front) => this.#follow(front)));
+  }
+
+  /**
+   * See `Gate.hold`. HAProxys that do not answer are found before anything is changed.
+   *
+   * @throws HoldfastError as `Gate.hold`, and what `Front` throws
+   */
+  async hold(
+    app: string,
+    { drainTimeoutMs, signal }: { drainTimeoutMs: number; signal: AbortSignal },
+  ): Promise<HoldReport> {
+    const { gate, fronts, openTarget } = this.#options;
+    const target = openTarget(app);
+    await Promise.all(fronts.map((front) => front.look(app, signal)));
+    const off = new AbortController();
+    const soon = anySignal([signal, off.signal]);
+    const closedAtMs = performance.now();
+    const closed = gate.hold(app, { drainTimeoutMs, signal: soon });
+    try {
+      const drained = fronts.map(async (front) => {
+        await front.confirm(app, soon);
+        return front.drain(app, { timeoutMs: drainTimeoutMs, signal: soon });
+      });
+      const [own, direct] = await Promise.all([closed, Promise.all(drained)]);
+      const reports = [own, ...direct];
+      return {
+        drainedRequests: reports.reduce((sum, report) => sum + report.drainedRequests, 0),
+        drainMs: performance.now() - closedAtMs,
+        passedRequests: reports.reduce((sum, report) => sum + report.passedRequests, 0),
+      };
+    } catch (error) {
+      off.abort(error);
+      const wasClosed = await closed.then(
+        () => true,
+        () => false,
+      );
+      if (wasClosed && target !== undefined) await gate.release(app, target);
+      this.#hurryUp();
+      throw signal.aborted ? calledOff(app, error) : error;
+    }
+  }
+
+  /** See `Gate.release`. HAProxy sends requests to the app itself again as soon as it has checked it. */
+  async release(app: string, target: Target): Promise<ReleaseReport> {
+    const report = await this.#options.gate.release(app, target);
+    this.#hurryUp();
+    return report;
+  }
+
+  /** Leave every HAProxy as it is: it goes on without Holdfast. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    this.#hurryUp();
+    await this.#following;
+  }
+
+  async #follow(front: Front): Promise<void> {
+    const { log } = this.#options;
+    const { signal } = this.#stop;
+    let failure: string | undefined;
+    while (!signal.aborted) {
+      const hurry = this.#hurry.signal;
+      let paceMs: number = PACE_MS.onTheWay;
+      try {
+        paceMs = (await front.follow(signal)) ? PACE_MS.there : PACE_MS.onTheWay;
+        if (failure !== undefined) log.info({ haproxy: front.name }, 'HAProxy answers again');
+        failure = undefined;
+      } catch (error) {
+        if (signal.aborted) return;
+        const text = error instanceof Error ? error.message : String(error);
+        if (text !== failure) log.warn({ haproxy: front.name, err: error }, 'HAProxy cannot be driven');
+        failure = text;
+      }
+      await sleep(paceMs, undefined, { signal: hurry }).catch(() => {});
+    }
+  }
+
+  #hurryUp(): void {
+    this.#hurry.abort();
+    this.#hurry = new AbortController();
+  }
+}
+
+function calledOff(app: string, cause: unknown): HoldfastError {
+  return new HoldfastError('HOLD_CALLED_OFF', `the hold of ${app} was called off while it drained`, {
+    retryable: true,
+    cause,
+  });
+}
