@@ -7,6 +7,7 @@ import type { PageReaders } from '../memory/page-readers.ts';
 import type { PageTable } from '../memory/page-table.ts';
 import { parentPieces } from '../memory/parent.ts';
 import { newPages, type Rounds, type Sources } from '../memory/rounds.ts';
+import { SeenAhead } from '../memory/seen-ahead.ts';
 import type { TlsMaterial } from '../pki/tls-files.ts';
 import type { BufferStore } from '../transfer/buffers.ts';
 import { type Codec, codecs } from '../transfer/codec.ts';
@@ -32,13 +33,15 @@ export class Peer {
   readonly #path: string;
   readonly #codec: Codec | undefined;
   readonly #keepBytes: number;
-  readonly #readers: PageReaders;
+  /** Of the app's memory. */
+  readonly readers: PageReaders;
   /** What was sent ahead. */
+  #seen: SeenAhead | undefined;
   #ahead: { readonly index: PageIndex; readonly tables: ReadonlyMap<number, PageTable> } | undefined;
 
   private constructor(link: Link, path: string, offer: ImagesOffer, readers: PageReaders) {
     this.#link = link;
-    this.#readers = readers;
+    this.readers = readers;
     this.#path = path;
     this.#codec = codecs.find(({ encoding }) => offer.encodings.includes(encoding));
     this.#keepBytes = offer.keepBytes;
@@ -89,7 +92,7 @@ export class Peer {
       // Should this be a second attempt, the other end begins anew too.
       index = new PageIndex();
       rounds = { count: 0, newBytes: 0, tables: new Map() };
-      const sources = { processes, readers: this.#readers };
+      const sources = { processes, readers: this.readers };
       return memoryAhead(sources, index, buffers, { limitBytes: this.#keepBytes, rounds, signal: stop });
     });
     this.#ahead = { index, tables: rounds.tables }; // Now, for the other end has all of it.
@@ -98,7 +101,23 @@ export class Peer {
 
   /** Have everything ready for the freeze: threads take a while to start. */
   makeReady(): void {
-    this.#readers.start();
+    this.readers.start();
+  }
+
+  /** What is known of frozen processes whose memory stays here, from `lookAhead` on. */
+  get seen(): SeenAhead | undefined {
+    return this.#seen;
+  }
+
+  /**
+   * Look which pages of frozen processes are as they were sent ahead, before anybody asks.
+   *
+   * @throws HoldfastError see `SeenAhead`
+   */
+  async lookAhead(processes: readonly number[], signal: AbortSignal): Promise<void> {
+    if (!this.#ahead) return;
+    this.#seen = new SeenAhead(this.#ahead.tables);
+    await this.#seen.look(processes, this.readers, signal);
   }
 
   /**
@@ -119,7 +138,7 @@ export class Peer {
       index.forgetFrom(aheadPages); // What a first attempt sent did not arrive.
       const known = { dir, index, buffers };
       if (left) {
-        const readers = this.#readers;
+        const { readers } = this;
         return frozenCheckpoint({ ...known, written, processes: left, readers, tables, signal: stop });
       }
       const images = readImages(dir, buffers, { written, signal: stop });
@@ -147,7 +166,7 @@ export class Peer {
 
   close(): void {
     this.#link.close();
-    void this.#readers.close();
+    void this.readers.close();
   }
 }
 
@@ -158,5 +177,5 @@ async function* memoryAhead(
   options: { limitBytes: number; rounds: Rounds; signal: AbortSignal },
 ): AsyncGenerator<Piece> {
   yield* newPages(sources, index, buffers, options);
-  yield* parentPieces(options.rounds.tables);
+  yield* parentPieces(options.rounds.tables, index);
 }

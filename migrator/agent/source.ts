@@ -3,7 +3,7 @@ import { DumpMemory } from '../engine/engine.ts';
 import { HoldfastError } from '../errors.ts';
 import { instanceLost, isInstanceLost } from '../loss.ts';
 import { answerMemory } from '../memory/frozen-memory.ts';
-import { threadsFor } from '../memory/pace.ts';
+import { Effort, threadsFor } from '../memory/pace.ts';
 import { PageReaders } from '../memory/page-readers.ts';
 import { whyNotRead } from '../memory/system-page.ts';
 import { Deadlines } from './deadlines.ts';
@@ -110,6 +110,7 @@ export class SourceSide {
       // What belongs into the images is read here, in parallel; CRIU itself would do it page by page.
       const readHere = memory === DumpMemory.inImages && whyNotRead() === undefined;
       const left = readHere ? () => engine.processes(container) : undefined;
+      if (!left) this.#lookAhead(id, peer, await engine.processes(container));
       const dumped = engine.dump(container, workspace, left ? DumpMemory.leftInPlace : memory, signal);
       const stop = new AbortController();
       const sent = peer.send({ dir: workspace.imagesDir, written: dumped, left }, stop.signal);
@@ -144,9 +145,30 @@ export class SourceSide {
   async memory(id: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { container } = this.#record(id, 'memory', Phase.frozen);
     const processes = () => engineOf(this.#host, container).processes(container);
+    const signal = this.#whileFrozen(id);
+    // Those of the migration stand ready; an agent that was restarted meanwhile has none.
+    const { readers: ready, seen } = this.#peers.get(id) ?? {};
+    const readers = ready ?? new PageReaders({ most: threadsFor(this.#host.memory?.workers) });
+    readers.effort = Effort.behind;
+    try {
+      await answerMemory(request, response, { processes, readers, seen, signal });
+    } finally {
+      if (!ready) await readers.close();
+    }
+  }
+
+  /** Fires when what is frozen here will be no more. */
+  #whileFrozen(id: string): AbortSignal {
     const frozen = this.#frozen.get(id) ?? new AbortController();
     this.#frozen.set(id, frozen);
-    await answerMemory(request, response, { processes, signal: frozen.signal });
+    return frozen.signal;
+  }
+
+  /** What is found costs no time later; what is not will be looked at when it is asked for. */
+  #lookAhead(id: string, peer: Peer, processes: readonly number[]): void {
+    peer.lookAhead(processes, this.#whileFrozen(id)).catch((err: unknown) => {
+      this.#host.log.info({ migrationId: id, err }, 'memory is not looked at ahead any more');
+    });
   }
 
   /**

@@ -9,41 +9,43 @@ import { EncodingChoice } from '../transfer/encoding-choice.ts';
 import { linkBroken } from '../transfer/errors.ts';
 import { CHUNK_BYTES, PAGE_BYTES } from '../transfer/frame.ts';
 import { LinkMeter } from '../transfer/link-meter.ts';
+import { comparePages } from './compare-pages.ts';
 import { AnswerPart, type Ask, encodeReply, readAsk } from './memory-frame.ts';
 import { HASH_BYTES, hasHash } from './page-hash.ts';
+import type { PageReaders } from './page-readers.ts';
 import { ProcessMemories } from './process-memories.ts';
+import type { SeenAhead } from './seen-ahead.ts';
 
 /** Answers being encoded, or waiting for their turn on the link. */
 const AHEAD = 4;
 /** Somebody waits for a few pages: they are not to queue for the thread pool. */
 const WORTH_ENCODING_BYTES = 32 * 1024;
 
-export interface MemoryFigures {
-  asks: number;
-  /** Pages that went over, and those that did not have to. */
-  sentPages: number;
-  keptPages: number;
-  zeroPages: number;
-}
-
 /**
  * Answer questions for the memory of frozen processes, in the order they come, for as long as they come: what is asked
- * for, the other end keeps, or it is nothing but zeros, or it is sent. Nothing is remembered from one question to the
- * next, so an asker whose connection broke asks again. The stream is told in docs/lazy-pages.md.
+ * for, the other end keeps, or it is nothing but zeros, or it is sent, or, where it is only to be compared, it differs.
+ * Nothing is remembered from one question to the next, so an asker whose connection broke asks again. The stream is told in
+ * docs/lazy-pages.md.
  *
  * The caller answers for the processes being frozen until `signal` fires. The response is ended, whatever happens; what
  * it was ended by is told to the asker.
  *
  * @param options.processes the container's, by the pids of this host
- * @throws HoldfastError `MEMORY_UNREADABLE`, `LINK_BROKEN`, `IMAGES_DAMAGED`, and the reason of `signal`
+ * @param options.readers compare what is only to be compared, and was not seen before
+ * @throws HoldfastError `MEMORY_UNREADABLE`, `MEMORY_READER_FAILED`, `LINK_BROKEN`, `IMAGES_DAMAGED`, and the reason of
+ *   `signal`
  */
 export async function answerMemory(
   request: IncomingMessage,
   response: ServerResponse,
-  options: { processes: () => Promise<readonly number[]>; signal: AbortSignal },
-): Promise<MemoryFigures> {
-  const { signal } = options;
-  const figures: MemoryFigures = { asks: 0, sentPages: 0, keptPages: 0, zeroPages: 0 };
+  options: {
+    processes: () => Promise<readonly number[]>;
+    readers: PageReaders;
+    seen?: SeenAhead | undefined;
+    signal: AbortSignal;
+  },
+): Promise<void> {
+  const { readers, seen, signal } = options;
   const accepted = request.headers['accept-encoding'] ?? '';
   const codec = codecs.find(({ encoding }) => accepted.split(/\s*,\s*/).includes(encoding));
   const meter = new LinkMeter();
@@ -62,22 +64,23 @@ export async function answerMemory(
     while (!(await reader.ended())) {
       const { header: ask, payload: hashes } = await readAsk(reader);
       signal.throwIfAborted();
-      figures.asks++;
       meter.acked(ask.receivedBytes);
       const buffer = buffers.take();
-      const bytes = buffer.subarray(0, ask.pages * PAGE_BYTES);
-      await memories.read(ask.pid, ask.address, bytes);
-      const found = compare(ask, hashes, bytes);
-      figures.sentPages += found.raw.length / PAGE_BYTES;
-      figures.keptPages += found.keptPages;
-      figures.zeroPages += found.zeroPages;
-      last = answerAfter(last, ask, found, { choice, meter, response }).then(() => buffers.give(buffer));
+      const fates = new Int8Array(ask.pages);
+      let raw = buffer.subarray(0, 0);
+      if (ask.compareOnly) fates.set(await comparePages(ask, hashes, { memories, readers, seen, signal }));
+      else {
+        const bytes = buffer.subarray(0, ask.pages * PAGE_BYTES);
+        await memories.read(ask.pid, ask.address, bytes);
+        raw = keepTogether(bytes, hashes, fates);
+      }
+      last = answerAfter(last, { ask, fates, raw }, { choice, meter, response });
+      last = last.finally(() => buffers.give(buffer));
       last.catch(() => {}); // It is awaited in its turn; until then a failure is not unhandled.
       written.push(last);
       if (written.length > AHEAD) await written.shift();
     }
     await last;
-    return figures;
   } catch (error) {
     const reason: unknown = signal.aborted ? signal.reason : error;
     const told = reason instanceof HoldfastError ? reason : linkBroken('the asker', reason);
@@ -91,32 +94,24 @@ export async function answerMemory(
   }
 }
 
-interface Found {
-  readonly parts: number[];
-  /** The pages that have to go over, side by side. */
-  readonly raw: Buffer;
-  readonly keptPages: number;
-  readonly zeroPages: number;
-}
-
 const zeroPage = Buffer.alloc(PAGE_BYTES);
 
-/** What the asker must be sent of these pages. Moves them together in their own buffer. */
-function compare(ask: Ask, hashes: Buffer, bytes: Buffer): Found {
-  const parts: number[] = [];
-  const count = { [AnswerPart.payload]: 0, [AnswerPart.zeros]: 0, [AnswerPart.kept]: 0 };
-  let before: number | undefined;
-  for (let index = 0; index < ask.pages; index++) {
+/**
+ * Tell what becomes of each of these pages, and move those that have to go over together in their own buffer.
+ *
+ * @returns the pages that have to go over
+ */
+function keepTogether(bytes: Buffer, hashes: Buffer, fates: Int8Array): Buffer {
+  let sentBytes = 0;
+  for (let index = 0; index < fates.length; index++) {
     const page = bytes.subarray(index * PAGE_BYTES, (index + 1) * PAGE_BYTES);
-    const from = fateOf(page, hashes, index * HASH_BYTES);
-    if (from === AnswerPart.payload) page.copy(bytes, count[AnswerPart.payload] * PAGE_BYTES);
-    if (from === before) parts[parts.length - 2] = (parts.at(-2) ?? 0) + 1;
-    else parts.push(1, from);
-    before = from;
-    count[from]++;
+    const fate = fateOf(page, hashes, index * HASH_BYTES);
+    fates[index] = fate;
+    if (fate !== AnswerPart.payload) continue;
+    page.copy(bytes, sentBytes);
+    sentBytes += PAGE_BYTES;
   }
-  const raw = bytes.subarray(0, count[AnswerPart.payload] * PAGE_BYTES);
-  return { parts, raw, keptPages: count[AnswerPart.kept], zeroPages: count[AnswerPart.zeros] };
+  return bytes.subarray(0, sentBytes);
 }
 
 function fateOf(page: Buffer, hashes: Buffer, offset: number): -1 | -2 | -3 {
@@ -125,10 +120,21 @@ function fateOf(page: Buffer, hashes: Buffer, offset: number): -1 | -2 | -3 {
   return kept ? AnswerPart.kept : AnswerPart.payload;
 }
 
+/** Pairs of numbers: how many pages one after the other, and what becomes of them. */
+function partsOf(fates: Int8Array): number[] {
+  const parts: number[] = [];
+  let since = 0;
+  for (let index = 1; index <= fates.length; index++) {
+    if (index < fates.length && fates[index] === fates[since]) continue;
+    parts.push(index - since, fates[since] ?? 0);
+    since = index;
+  }
+  return parts;
+}
+
 async function answerAfter(
   before: Promise<void>,
-  ask: Ask,
-  { parts, raw }: Found,
+  { ask, fates, raw }: { ask: Ask; fates: Int8Array; raw: Buffer },
   to: { choice: EncodingChoice; meter: LinkMeter; response: ServerResponse },
 ): Promise<void> {
   const { encoding, payload } =
@@ -138,7 +144,7 @@ async function answerAfter(
       pid: ask.pid,
       address: ask.address,
       pages: ask.pages,
-      parts,
+      parts: partsOf(fates),
       rawBytes: raw.length,
       encoding,
       crc32: crc32(raw),
@@ -146,8 +152,17 @@ async function answerAfter(
     payload.length,
   );
   await before;
+  await apart();
   to.meter.handed(header.length + payload.length);
   await write(to.response, [header, payload]);
+}
+
+/**
+ * Node's HTTP parser may be at work on the questions right now, and a write to a TLS connection that has more to be read
+ * would enter it a second time, from within itself: it ends the process.
+ */
+function apart(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Settles when the kernel has all of it: no second answer piles up here. */

@@ -7,12 +7,14 @@ import { HASH_BYTES } from './page-hash.ts';
 
 /** What one question may ask for, so that no answer is longer than a chunk. */
 export const MOST_PAGES = CHUNK_BYTES / PAGE_BYTES;
+/** Of pages that are only compared. */
+export const MOST_COMPARED = 1024;
 
 const Range = {
   /** The process, by the pid it has inside its container. */
   pid: Type.Integer({ minimum: 1 }),
   address: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, multipleOf: PAGE_BYTES }),
-  pages: Type.Integer({ minimum: 1, maximum: MOST_PAGES }),
+  pages: Type.Integer({ minimum: 1, maximum: MOST_COMPARED }),
 };
 
 /** Pages of a frozen process that are asked for. The payload is empty or the hashes of what the asker keeps of each. */
@@ -20,6 +22,8 @@ const Ask = Type.Object({
   ...Range,
   /** How much of the answers has arrived: what is on its way tells the answerer how fast the link is. */
   receivedBytes: Type.Integer({ minimum: 0 }),
+  /** The pages are not wanted, only which of the hashes hold. */
+  compareOnly: Type.Boolean(),
 });
 export type Ask = Static<typeof Ask>;
 
@@ -29,12 +33,14 @@ export const AnswerPart = {
   zeros: -2,
   /** What the asker keeps is right. */
   kept: -3,
+  /** What the asker keeps is not right: the page was only compared. */
+  changed: -4,
 } as const;
 
 const Answer = Type.Object({
   ...Range,
   /** Pairs of numbers, in the order of the pages: how many, and where they come from (`AnswerPart`). */
-  parts: Type.Array(Type.Integer({ minimum: -3, maximum: MOST_PAGES }), { maxItems: 2 * MOST_PAGES }),
+  parts: Type.Array(Type.Integer({ minimum: -4, maximum: MOST_COMPARED }), { maxItems: 2 * MOST_COMPARED }),
   rawBytes: Type.Integer({ minimum: 0, maximum: CHUNK_BYTES }),
   encoding: Type.String(),
   crc32: Type.Integer({ minimum: 0, maximum: 0xffffffff }),
@@ -75,6 +81,9 @@ export function encodeReply(reply: Answer | Refusal, payloadBytes = 0): Buffer {
 export async function readAsk(reader: ByteReader): Promise<Framed<Ask>> {
   const framed = await readFramed(reader, (value) => (isAsk.Check(value) ? value : undefined));
   const { payload, header } = framed;
+  if (!header.compareOnly && header.pages > MOST_PAGES)
+    throw damaged(`${header.pages} pages asked for at once`);
+  if (header.compareOnly && payload.length === 0) throw damaged('nothing to compare with');
   if (payload.length !== 0 && payload.length !== header.pages * HASH_BYTES) {
     throw damaged(`hashes of ${payload.length} bytes for ${header.pages} pages`);
   }

@@ -24,7 +24,8 @@ function secondHash(page: Uint8Array): bigint {
   return xxh64(page, SECOND_SEED);
 }
 
-const zeroHash = hashOf(Buffer.alloc(PAGE_BYTES));
+/** Of a page of zeros. */
+export const zeroHash = hashOf(Buffer.alloc(PAGE_BYTES));
 
 export function sameHash(a: Uint32Array, aAt: number, b: Uint32Array, bAt: number): boolean {
   return (
@@ -37,16 +38,16 @@ export function isZeroHash(hashes: Uint32Array, at: number): boolean {
   return sameHash(hashes, at, zeroHash, 0);
 }
 
-/** Write both hashes of a page as they travel. Zeros stand for no page: none that anybody met has them. */
+/** Write both hashes of a page as they travel, the lower byte first. Zeros stand for no page: none that anybody met has them. */
 export function writeHash(page: Uint8Array, target: Buffer, offset: number): void {
-  target.writeBigUInt64BE(firstHash(page), offset);
-  target.writeBigUInt64BE(secondHash(page), offset + 8);
+  target.writeBigUInt64LE(firstHash(page), offset);
+  target.writeBigUInt64LE(secondHash(page), offset + 8);
 }
 
 /** Whether `hashes` has this page's at `offset`, as `writeHash` writes them. */
 export function hasHash(page: Uint8Array, hashes: Buffer, offset: number): boolean {
   return (
-    hashes.readBigUInt64BE(offset) === firstHash(page) &&
-    hashes.readBigUInt64BE(offset + 8) === secondHash(page)
+    hashes.readBigUInt64LE(offset) === firstHash(page) &&
+    hashes.readBigUInt64LE(offset + 8) === secondHash(page)
   );
 }

@@ -1,5 +1,5 @@
 import { PartFrom } from '../transfer/frame.ts';
-import { HASH_WORDS, isZeroHash, sameHash } from './page-hash.ts';
+import { HASH_WORDS, isZeroHash, sameHash, zeroHash } from './page-hash.ts';
 
 const FIRST_CAPACITY = 1024;
 
@@ -43,6 +43,12 @@ export class PageIndex {
     this.#hashes.set(hashes.subarray(at, at + HASH_WORDS), place * HASH_WORDS);
     this.#slots[this.#slotOf(hashes, at)] = place + 1;
     return place;
+  }
+
+  /** Write the hashes of the page that is kept at a place, as `writeHash` does. */
+  writeHash(place: number, target: Buffer, offset: number): void {
+    const hashes = place === PartFrom.zeros ? zeroHash : this.#hashes.subarray(place * HASH_WORDS);
+    for (let word = 0; word < HASH_WORDS; word++) target.writeUInt32LE(hashes[word] ?? 0, offset + word * 4);
   }
 
   /** Forget the pages from this place on: they did not arrive. */

@@ -27,6 +27,11 @@ export class ProcessMemories {
     }
   }
 
+  /** The descriptor of the process's `/proc/PID/mem`, open until `close`. @throws HoldfastError `MEMORY_UNREADABLE` */
+  async descriptor(pid: number): Promise<number> {
+    return (await this.#file(pid)).fd;
+  }
+
   close(): void {
     for (const file of this.#files.values()) void file.close();
     this.#files.clear();

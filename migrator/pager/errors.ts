@@ -15,3 +15,11 @@ export function pagerFailed(why: string, cause?: unknown): HoldfastError {
     cause,
   });
 }
+
+export function notLazy(pid: number, address: number): HoldfastError {
+  return new HoldfastError(
+    'PAGE_REQUEST_INVALID',
+    `criu lazy-pages asked for a page of process ${pid} at ${address} that was not left at the source`,
+    { mend: 'run a version of CRIU that this release was tested with' },
+  );
+}

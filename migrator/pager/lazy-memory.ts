@@ -15,11 +15,11 @@ export interface LazyRun {
 /** What a dump left at the source: which pages of which processes, by the pids they have inside the container. */
 export class LazyMemory {
   readonly pages: number;
-  readonly #runs: readonly LazyRun[];
+  readonly runs: readonly LazyRun[];
   readonly #runsOf: ReadonlyMap<number, readonly LazyRun[]>;
 
   private constructor(runs: readonly LazyRun[], pages: number) {
-    this.#runs = runs;
+    this.runs = runs;
     this.pages = pages;
     const runsOf = new Map<number, LazyRun[]>();
     for (const run of runs) {
@@ -53,7 +53,7 @@ export class LazyMemory {
 
   /** The run a page is in. */
   runOf(page: number): LazyRun {
-    const run = lastFrom(this.#runs, ({ first }) => first <= page);
+    const run = lastFrom(this.runs, ({ first }) => first <= page);
     if (run === undefined || page >= this.pages) throw new RangeError(`page ${page} of ${this.pages}`);
     return run;
   }

@@ -26,6 +26,7 @@ class PagerProcess {
   readonly #settings: PagerSettings;
   readonly #urgent: Link;
   readonly #ahead: Link;
+  readonly #comparing: Link;
   readonly #idle: NodeJS.Timeout;
   #control: Control | undefined;
   #state: PagerState = PagerState.starting;
@@ -42,6 +43,7 @@ class PagerProcess {
     const link = () => new Link({ url: settings.sourceUrl, tls: settings.tls });
     this.#urgent = link();
     this.#ahead = link();
+    this.#comparing = link();
     this.#idle = setTimeout(() => void this.end(PagerState.stopped), SERVE_WITHIN_MS);
   }
 
@@ -64,8 +66,7 @@ class PagerProcess {
     this.#ending = true;
     clearTimeout(this.#idle);
     clearInterval(this.#keeping);
-    this.#urgent.close();
-    this.#ahead.close();
+    for (const link of this.#links) link.close();
     this.#error = error;
     this.#state = state;
     try {
@@ -118,6 +119,7 @@ class PagerProcess {
         path: `/v1/migrations/${migrationId}/memory`,
         urgent: this.#urgent,
         ahead: this.#ahead,
+        comparing: this.#comparing,
         onServing: () => this.#enter(PagerState.serving),
       });
       this.#enter(PagerState.listening);
@@ -132,7 +134,11 @@ class PagerProcess {
 
   async #connect(): Promise<void> {
     const signal = AbortSignal.timeout(CONNECT_MS);
-    await Promise.all([this.#urgent.open(signal), this.#ahead.open(signal)]);
+    await Promise.all(this.#links.map((link) => link.open(signal)));
+  }
+
+  get #links(): readonly Link[] {
+    return [this.#urgent, this.#ahead, this.#comparing];
   }
 
   #enter(state: PagerState): void {

@@ -25,6 +25,8 @@ export interface Question {
   readonly pages: number;
   /** Of what is kept here of them. */
   readonly hashes: Buffer | undefined;
+  /** Which of the hashes hold is all that is asked. */
+  readonly compareOnly: boolean;
   readonly askedAt: number;
 }
 
@@ -45,6 +47,8 @@ export class MemoryLink {
   readonly #options: MemoryLinkOptions;
   readonly #closing = new AbortController();
   readonly #questions: Question[] = [];
+  /** Of those, asked since the last were written. */
+  #unwritten: Question[] = [];
   #request: ClientRequest | undefined;
   #receivedBytes = 0;
   #lastByteAt = 0;
@@ -89,7 +93,10 @@ export class MemoryLink {
   ask(question: Question): void {
     if (this.#questions.length === 0) this.#lastByteAt = performance.now();
     this.#questions.push(question);
-    if (this.#request) this.#put(this.#request, question);
+    // Not at once: this may be an answer being taken, and a write to a TLS connection that has more to be read would enter
+    // Node's HTTP parser from within itself.
+    if (this.#unwritten.length === 0) setImmediate(() => this.#write());
+    this.#unwritten.push(question);
     this.#wake();
   }
 
@@ -160,8 +167,9 @@ export class MemoryLink {
       request.once('response', resolve);
     });
     try {
-      for (const question of this.#questions) this.#put(request, question);
+      this.#unwritten = [...this.#questions];
       this.#request = request;
+      this.#write();
       const response = await responded;
       if (response.statusCode !== 200) throw await refusalOf(response);
       const reader = new ByteReader(response, () => {
@@ -188,8 +196,16 @@ export class MemoryLink {
     this.#options.onAnswer(question, header, raw);
   }
 
-  #put(request: ClientRequest, { pid, address, pages, hashes }: Question): void {
-    request.write(encodeAsk({ pid, address, pages, receivedBytes: this.#receivedBytes }, hashes));
+  /** Whatever is asked while there is no connection is written when there is one. */
+  #write(): void {
+    const request = this.#request;
+    if (!request) return;
+    request.cork();
+    for (const { hashes, askedAt: _, ...asked } of this.#unwritten) {
+      request.write(encodeAsk({ ...asked, receivedBytes: this.#receivedBytes }, hashes));
+    }
+    request.uncork();
+    this.#unwritten = [];
   }
 }
 

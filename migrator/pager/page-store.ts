@@ -2,8 +2,9 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PageFlag, parsePagemap } from '../criu/pagemap.ts';
-import { HASH_BYTES, writeHash } from '../memory/page-hash.ts';
-import { PARENT_DIR } from '../memory/parent.ts';
+import { HASH_BYTES } from '../memory/page-hash.ts';
+import { hashesFile, PARENT_DIR } from '../memory/parent.ts';
+import { damaged } from '../transfer/errors.ts';
 import { PAGE_BYTES } from '../transfer/frame.ts';
 import { lastFrom, pagemapsIn } from './lazy-memory.ts';
 
@@ -17,6 +18,8 @@ interface StoredRun {
 interface StoredProcess {
   readonly runs: readonly StoredRun[];
   readonly fd: number;
+  /** Of its pages, in their places. */
+  readonly hashes: Buffer;
 }
 
 /**
@@ -42,8 +45,11 @@ export class PageStore {
             place += pages;
             return run;
           });
+        const hashes = await readFile(path.join(dir, hashesFile(pagesId)));
+        if (hashes.length !== place * HASH_BYTES)
+          throw damaged(`${hashes.length} bytes of hashes for ${place} pages`);
         const fd = openSync(path.join(dir, `pages-${pagesId}.img`), 'r');
-        store.#processes.set(pid, { runs: stored, fd });
+        store.#processes.set(pid, { runs: stored, fd, hashes });
       }
       return store;
     } catch (error) {
@@ -66,11 +72,8 @@ export class PageStore {
       const side = Math.min(this.reach(pid, at), pages - page);
       if (side > 0) {
         hashes ??= Buffer.alloc(pages * HASH_BYTES);
-        const bytes = this.read(pid, at, side);
-        for (let index = 0; index < side; index++) {
-          const offset = index * PAGE_BYTES;
-          writeHash(bytes.subarray(offset, offset + PAGE_BYTES), hashes, (page + index) * HASH_BYTES);
-        }
+        const from = this.#placeOf(pid, at) * HASH_BYTES;
+        this.#processes.get(pid)?.hashes.copy(hashes, page * HASH_BYTES, from, from + side * HASH_BYTES);
       }
       page += Math.max(side, 1);
     }
@@ -80,10 +83,9 @@ export class PageStore {
   /** Pages that are stored side by side. At once: they lie in memory, and a round through the thread pool costs more. */
   read(pid: number, address: number, pages: number): Buffer {
     const process = this.#processes.get(pid);
-    const run = this.#runOf(pid, address);
-    if (process === undefined || run === undefined) throw new RangeError(`no page of ${pid} at ${address}`);
+    if (process === undefined) throw new RangeError(`no page of ${pid}`);
     const bytes = Buffer.allocUnsafeSlow(pages * PAGE_BYTES);
-    const position = run.place * PAGE_BYTES + (address - run.address);
+    const position = this.#placeOf(pid, address) * PAGE_BYTES;
     for (let filled = 0; filled < bytes.length; ) {
       const bytesRead = readSync(process.fd, bytes, filled, bytes.length - filled, position + filled);
       if (bytesRead === 0) throw new RangeError(`the pages of ${pid} are cut short`);
@@ -95,6 +97,12 @@ export class PageStore {
   close(): void {
     for (const { fd } of this.#processes.values()) closeSync(fd);
     this.#processes.clear();
+  }
+
+  #placeOf(pid: number, address: number): number {
+    const run = this.#runOf(pid, address);
+    if (run === undefined) throw new RangeError(`no page of ${pid} at ${address}`);
+    return run.place + (address - run.address) / PAGE_BYTES;
   }
 
   #runOf(pid: number, address: number): StoredRun | undefined {

@@ -1,32 +1,26 @@
 import type { PageRequest, PageSupply } from '../criu/page-server.ts';
-import { HoldfastError } from '../errors.ts';
 import { type Answer, AnswerPart } from '../memory/memory-frame.ts';
 import { CHUNK_BYTES, PAGE_BYTES } from '../transfer/frame.ts';
+import { notLazy } from './errors.ts';
 import { FlowWindow } from './flow-window.ts';
 import { HeldPages } from './held-pages.ts';
 import type { LazyMemory } from './lazy-memory.ts';
+import { LinkUse } from './link-use.ts';
 import type { MemoryLink, Question } from './memory-link.ts';
+import { ASKABLE, Page, stateOf, UNASKED } from './page-state.ts';
 import type { PageStore } from './page-store.ts';
-
-/** What is known of a page here. */
-const Page = {
-  /** Nothing yet: it will be asked for ahead, in its turn. */
-  unknown: 0,
-  /** It was asked for. */
-  asked: 1,
-  /** It has come, and waits to be given to its process. */
-  held: 2,
-  zero: 3,
-  /** The store has it, by the source's word. */
-  stored: 4,
-  /** It was given, or thrown away for want of room: asked for again when it is wanted again, as by a forked child. */
-  gone: 5,
-} as const;
+import { type PageRange, storedRanges, toCompare } from './to-compare.ts';
 
 /** What is asked for at a time ahead: on a slow link the first page of an answer waits for its last. */
 const AHEAD_PAGES = 64;
 /** What a process that met a missing page will probably want next. */
 const NEXT_PAGES = 15;
+/** Nothing is asked ahead until no fault came for this long: on a slow link each would wait for what was asked before it. */
+const QUIET_MS = 20;
+/** What the daemon is given at a time, whatever it asks for: a fault waits until it has dealt with that. */
+const MOST_GIVEN_PAGES = 64;
+/** Questions what of the store still holds, under way at a time: the source is never without one. */
+const COMPARED_AT_ONCE = 2;
 /** Memory for pages that nobody has taken yet, those on their way included. */
 const MOST_HELD_BYTES = 64 * 1024 * 1024;
 
@@ -40,18 +34,16 @@ export interface SupplyFigures {
   longestWaitMs: number;
 }
 
-export interface SupplyOptions {
+export interface SupplyOptions extends Readonly<Record<LinkUse, Pick<MemoryLink, 'ask' | 'close'>>> {
   readonly memory: LazyMemory;
   readonly store: PageStore;
-  /** For pages that somebody waits for, and for those ahead. */
-  readonly urgent: Pick<MemoryLink, 'ask'>;
-  readonly ahead: Pick<MemoryLink, 'ask'>;
 }
 
 /**
  * The pages of a checkpoint whose memory stayed at its source, for `criu lazy-pages`, which asks for a missing page when
  * a process has met one, and else for one range after the other, each when the one before it has come. So that it need
- * not wait for the link each time, pages are asked for here ahead of it, in the order it will come to them.
+ * not wait for the link each time, the source is asked ahead of it: which pages of the store still hold, all memory of a
+ * container in a moment; and for the others, in the order the daemon will come to them.
  */
 export class LazyPages implements PageSupply {
   readonly #options: SupplyOptions;
@@ -64,8 +56,13 @@ export class LazyPages implements PageSupply {
   #aheadPages = 0;
   /** Where to look for the next page to be asked for ahead. */
   #next = 0;
-  #allAsked = false;
+  /** What is still to be compared. */
+  readonly #unknown: Iterator<PageRange>;
+  /** Questions what of it holds, under way. */
+  #comparing = 0;
   #pumping = false;
+  #lastFaultAt = Number.NEGATIVE_INFINITY;
+  #quiet: NodeJS.Timeout | undefined;
   #ended = false;
   #awaited: { readonly page: number; readonly resolve: () => void } | undefined;
   readonly figures: SupplyFigures;
@@ -74,6 +71,10 @@ export class LazyPages implements PageSupply {
     this.#options = options;
     this.#states = new Uint8Array(options.memory.pages);
     this.#given = new Uint8Array(options.memory.pages);
+    this.#states.fill(Page.wanted);
+    const stored = storedRanges(options.memory, options.store);
+    for (const { first, pages } of stored) this.#states.fill(Page.unknown, first, first + pages);
+    this.#unknown = toCompare(stored);
     this.figures = {
       remainingBytes: options.memory.pages * PAGE_BYTES,
       fromStoreBytes: 0,
@@ -85,22 +86,26 @@ export class LazyPages implements PageSupply {
 
   /** Begin to ask ahead. */
   begin(): void {
+    this.#compare();
     this.#pump();
   }
 
   end(): void {
     this.#ended = true;
+    clearTimeout(this.#quiet);
   }
 
   expect({ pid, address, pages }: PageRequest): void {
     const page = this.#options.memory.find(pid, address);
     if (page === undefined) return; // Told when its turn comes.
     if (pages === 1) {
-      if (!this.#isHere(page) && !this.#urgent.has(page)) this.#ask('urgent', page, 1);
+      this.#lastFaultAt = performance.now();
+      if (!this.#isHere(page) && !this.#urgent.has(page)) this.#askFor(LinkUse.urgent, page, 1);
       this.#askUrgently(page + 1, NEXT_PAGES);
     } else {
       if (!this.#isHere(page)) this.#makeRoom();
-      this.#askUrgently(page, Math.min(pages, AHEAD_PAGES));
+      // Its answer has to come before that to the next fault.
+      this.#askUrgently(page, this.#quietInMs > 0 ? 1 : Math.min(pages, AHEAD_PAGES));
       this.#next = page;
     }
     this.#pump();
@@ -112,14 +117,19 @@ export class LazyPages implements PageSupply {
     if (first === undefined) throw notLazy(pid, address);
     if (!this.#isHere(first)) await this.#arrival(first);
     const run = memory.runOf(first);
-    const given = this.#give(first, Math.min(first + pages, run.first + run.pages));
+    const most = Math.min(pages, MOST_GIVEN_PAGES);
+    const given = this.#give(first, Math.min(first + most, run.first + run.pages));
     this.#pump(); // There may be room now.
     return given;
   }
 
   /** The source has answered. */
-  take(question: Question, answer: Answer, raw: Uint8Array, ahead: boolean): void {
-    if (ahead) {
+  take(question: Question, answer: Answer, raw: Uint8Array, use: LinkUse): void {
+    if (use === LinkUse.comparing) {
+      this.#comparing--;
+      this.#compare();
+    }
+    if (use === LinkUse.ahead) {
       this.#aheadPages -= question.pages;
       this.#window.answered(question.pages, performance.now() - question.askedAt);
     }
@@ -129,8 +139,9 @@ export class LazyPages implements PageSupply {
     for (let at = 0; at < answer.parts.length; at += 2) {
       const from = answer.parts[at + 1];
       for (let count = answer.parts[at] ?? 0; count > 0; count--, page++) {
-        if (!ahead) this.#urgent.delete(page);
-        const isNews = this.#states[page] === Page.asked;
+        if (use === LinkUse.urgent) this.#urgent.delete(page);
+        const state = this.#states[page];
+        const isNews = state === Page.unknown || (state === Page.asked && from !== AnswerPart.changed);
         if (isNews && from === AnswerPart.payload) came.push({ page, offset });
         if (from === AnswerPart.payload) offset += PAGE_BYTES;
         if (isNews) this.#states[page] = stateOf(from);
@@ -200,26 +211,42 @@ export class LazyPages implements PageSupply {
     const run = this.#options.memory.runOf(first);
     const end = Math.min(first + most, run.first + run.pages);
     let last = first;
-    while (last < end && (this.#states[last] === Page.unknown || this.#states[last] === Page.gone)) last++;
-    if (last > first) this.#ask('urgent', first, last - first);
+    while (last < end && UNASKED.has(this.#states[last] ?? Page.asked)) last++;
+    if (last > first) this.#askFor(LinkUse.urgent, first, last - first);
   }
 
-  #ask(link: 'urgent' | 'ahead', first: number, pages: number): void {
-    const { memory, store } = this.#options;
-    const run = memory.runOf(first);
-    const address = run.address + (first - run.first) * PAGE_BYTES;
+  #askFor(use: typeof LinkUse.urgent | typeof LinkUse.ahead, first: number, pages: number): void {
     for (let page = first; page < first + pages; page++) {
       if (!this.#isHere(page)) this.#states[page] = Page.asked;
-      if (link === 'urgent') this.#urgent.add(page);
+      if (use === LinkUse.urgent) this.#urgent.add(page);
     }
-    if (link === 'ahead') this.#aheadPages += pages;
-    const hashes = store.hashes(run.pid, address, pages);
-    this.#options[link].ask({ pid: run.pid, address, pages, hashes, askedAt: performance.now() });
+    if (use === LinkUse.ahead) this.#aheadPages += pages;
+    this.#ask(use, first, pages);
+  }
+
+  #compare(): void {
+    while (this.#comparing < COMPARED_AT_ONCE) {
+      const next = this.#unknown.next();
+      if (next.done) break;
+      this.#ask(LinkUse.comparing, next.value.first, next.value.pages);
+      this.#comparing++;
+    }
+    // Nothing more will be compared: a connection that nobody uses would break unnoticed.
+    if (this.#comparing === 0) void this.#options.comparing.close();
+  }
+
+  #ask(use: LinkUse, first: number, pages: number): void {
+    const { memory, store } = this.#options;
+    const { pid, address: start, first: firstOfRun } = memory.runOf(first);
+    const address = start + (first - firstOfRun) * PAGE_BYTES;
+    const hashes = store.hashes(pid, address, pages);
+    const compareOnly = use === LinkUse.comparing;
+    this.#options[use].ask({ pid, address, pages, hashes, compareOnly, askedAt: performance.now() });
   }
 
   /** One question at a time, so that whoever waits for a page is heard in between. */
   #pump(): void {
-    if (this.#pumping || this.#allAsked) return;
+    if (this.#pumping) return;
     this.#pumping = true;
     setImmediate(() => {
       this.#pumping = false;
@@ -227,22 +254,33 @@ export class LazyPages implements PageSupply {
     });
   }
 
+  /** How long it is until no fault has come for long enough. */
+  get #quietInMs(): number {
+    return Math.max(0, this.#lastFaultAt + QUIET_MS - performance.now());
+  }
+
   /** @returns whether another question may follow */
   #askAhead(): boolean {
+    if (this.#quietInMs > 0) {
+      clearTimeout(this.#quiet);
+      this.#quiet = setTimeout(() => this.#pump(), Math.ceil(this.#quietInMs));
+      return false;
+    }
     const comingBytes = (this.#aheadPages + AHEAD_PAGES) * PAGE_BYTES;
     if (this.#aheadPages >= this.#window.pages) return false;
     if (this.#held.sizeBytes + comingBytes > MOST_HELD_BYTES) return false;
-    let first = this.#states.indexOf(Page.unknown, this.#next);
-    if (first < 0) first = this.#states.indexOf(Page.unknown);
-    if (first < 0) {
-      this.#allAsked = true;
-      return false;
-    }
+    let first = this.#states.indexOf(Page.wanted, this.#next);
+    if (first < 0) first = this.#states.indexOf(Page.wanted);
+    if (first < 0) return false;
     const run = this.#options.memory.runOf(first);
     const end = Math.min(first + AHEAD_PAGES, run.first + run.pages);
-    const pages = this.#alike(first, end);
-    this.#ask('ahead', first, pages);
-    this.#next = first + pages;
+    // Pages that changed lie scattered among those that did not: one question for all of a stretch.
+    let last = first;
+    for (let page = first; page < end && ASKABLE.has(this.#states[page] ?? Page.asked); page++) {
+      if (this.#states[page] === Page.wanted) last = page;
+    }
+    this.#askFor(LinkUse.ahead, first, last - first + 1);
+    this.#next = last + 1;
     return true;
   }
 
@@ -254,17 +292,4 @@ export class LazyPages implements PageSupply {
     if (this.#held.sizeBytes + AHEAD_PAGES * PAGE_BYTES <= MOST_HELD_BYTES) return;
     for (const page of this.#held.shrinkTo(MOST_HELD_BYTES / 2)) this.#states[page] = Page.gone;
   }
-}
-
-function stateOf(part: number | undefined): number {
-  if (part === AnswerPart.kept) return Page.stored;
-  return part === AnswerPart.zeros ? Page.zero : Page.held;
-}
-
-function notLazy(pid: number, address: number): HoldfastError {
-  return new HoldfastError(
-    'PAGE_REQUEST_INVALID',
-    `criu lazy-pages asked for a page of process ${pid} at ${address} that was not left at the source`,
-    { mend: 'run a version of CRIU that this release was tested with' },
-  );
 }

@@ -6,6 +6,7 @@ import { Daemon } from './daemon.ts';
 import { pagerFailed, pagesLost } from './errors.ts';
 import { fence } from './fence.ts';
 import { LazyMemory } from './lazy-memory.ts';
+import { LinkUse } from './link-use.ts';
 import { MemoryLink } from './memory-link.ts';
 import { PageStore } from './page-store.ts';
 import { LazyPages } from './page-supply.ts';
@@ -25,6 +26,7 @@ export interface PagingOptions {
   readonly path: string;
   readonly urgent: Link;
   readonly ahead: Link;
+  readonly comparing: Link;
   readonly stallMs: number;
   /** The restored processes ask for the first page. */
   readonly onServing: () => void;
@@ -38,6 +40,7 @@ export class Paging {
   readonly #supply: LazyPages;
   readonly #urgent: MemoryLink;
   readonly #ahead: MemoryLink;
+  readonly #comparing: MemoryLink;
   readonly #stop = new AbortController();
   readonly #beganAt = performance.now();
   #daemon: Daemon | undefined;
@@ -49,16 +52,18 @@ export class Paging {
     this.#options = options;
     this.#memory = memory;
     this.#store = store;
-    const link = (to: Link, isAhead: boolean) =>
+    const link = (to: Link, use: LinkUse) =>
       new MemoryLink({
         link: to,
         path: options.path,
-        onAnswer: (question, answer, raw) => this.#supply.take(question, answer, raw, isAhead),
+        onAnswer: (question, answer, raw) => this.#supply.take(question, answer, raw, use),
         onRefused: (error) => this.#fail(pagesLost(error.message, error)),
       });
-    this.#urgent = link(options.urgent, false);
-    this.#ahead = link(options.ahead, true);
-    this.#supply = new LazyPages({ memory, store, urgent: this.#urgent, ahead: this.#ahead });
+    this.#urgent = link(options.urgent, LinkUse.urgent);
+    this.#ahead = link(options.ahead, LinkUse.ahead);
+    this.#comparing = link(options.comparing, LinkUse.comparing);
+    const links = { urgent: this.#urgent, ahead: this.#ahead, comparing: this.#comparing };
+    this.#supply = new LazyPages({ memory, store, ...links });
   }
 
   /** Settles when the daemon listens. @throws HoldfastError `IMAGES_DAMAGED`, `PAGER_FAILED` */
@@ -66,8 +71,7 @@ export class Paging {
     const memory = await LazyMemory.read(options.imagesDir);
     const paging = new Paging(options, memory, await PageStore.open(options.imagesDir));
     try {
-      paging.#urgent.begin();
-      paging.#ahead.begin();
+      for (const link of paging.#links) link.begin();
       paging.#supply.begin(); // The restore takes its time: pages come meanwhile.
       paging.#daemon = await Daemon.start(options);
       return paging;
@@ -78,14 +82,15 @@ export class Paging {
   }
 
   get figures(): PagerFigures {
-    const { urgent, ahead } = this.#options;
+    const { urgent, ahead, comparing } = this.#options;
+    const sum = (of: (link: Link) => number) => of(urgent) + of(ahead) + of(comparing);
     const until = this.#servingUntil ?? performance.now();
     return {
       lazyBytes: this.#memory.pages * PAGE_BYTES,
       ...this.#supply.figures,
-      reconnects: this.#urgent.reconnects + this.#ahead.reconnects,
-      bytesReceived: urgent.bytesReceived + ahead.bytesReceived,
-      bytesSent: urgent.bytesSent + ahead.bytesSent,
+      reconnects: this.#links.reduce((total, { reconnects }) => total + reconnects, 0),
+      bytesReceived: sum(({ bytesReceived }) => bytesReceived),
+      bytesSent: sum(({ bytesSent }) => bytesSent),
       servingMs: this.#servingSince === undefined ? 0 : until - this.#servingSince,
     };
   }
@@ -135,9 +140,9 @@ export class Paging {
   #look(): void {
     const { stallMs } = this.#options;
     const now = performance.now();
-    const silentMs = Math.max(this.#urgent.silentMs, this.#ahead.silentMs);
+    const silentMs = Math.max(...this.#links.map((link) => link.silentMs));
     if (silentMs > stallMs) {
-      const brokeBy = this.#urgent.brokeBy ?? this.#ahead.brokeBy;
+      const brokeBy = this.#links.map((link) => link.brokeBy).find((error) => error !== undefined);
       const why = brokeBy ? `: ${brokeBy.message}` : '';
       this.#fail(pagesLost(`the source has not answered for ${stallMs} ms${why}`, brokeBy));
     }
@@ -154,8 +159,12 @@ export class Paging {
 
   async #close(): Promise<void> {
     this.#supply.end();
-    await Promise.all([this.#urgent.close(), this.#ahead.close()]);
+    await Promise.all(this.#links.map((link) => link.close()));
     this.#store.close();
+  }
+
+  get #links(): readonly MemoryLink[] {
+    return [this.#urgent, this.#ahead, this.#comparing];
   }
 }
 

@@ -72,7 +72,7 @@ export async function sendAhead(ends: Loopback, memories: Memories): Promise<Ahe
       const buffer = raw.subarray(at, at + CHUNK_BYTES);
       yield { type: 'keep', raw: buffer, buffer: Buffer.alloc(CHUNK_BYTES) } satisfies Piece;
     }
-    yield* parentPieces(layouts);
+    yield* parentPieces(layouts, index);
   });
   return { index, layouts };
 }

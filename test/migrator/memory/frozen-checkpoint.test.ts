@@ -46,7 +46,7 @@ async function sendAhead(
   await put(ends, async function* (buffers, signal) {
     const { index, rounds } = sent;
     yield* newPages({ processes, readers }, index, buffers, { limitBytes: 1e9, rounds, signal });
-    yield* parentPieces(rounds.tables);
+    yield* parentPieces(rounds.tables, index);
   });
   await ends.kept.beginCheckpoint(1e9);
   return sent;

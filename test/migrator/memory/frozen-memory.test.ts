@@ -11,6 +11,7 @@ import { ByteReader } from '../../../migrator/transfer/byte-reader.ts';
 import { codecOf } from '../../../migrator/transfer/codec.ts';
 import { PAGE_BYTES } from '../../../migrator/transfer/frame.ts';
 import { startApp, textOf } from './app.ts';
+import { testReaders } from './readers.ts';
 
 const PAGES = 64;
 /** Of the memory map: what a process has written to by itself. */
@@ -46,14 +47,15 @@ async function freeze(t: Test): Promise<Frozen> {
 }
 
 interface Asker {
-  ask(range: { pid: number; address: number; pages: number }, hashes?: Buffer): void;
+  ask(range: { pid: number; address: number; pages: number; compareOnly?: boolean }, hashes?: Buffer): void;
   answer(): ReturnType<typeof readReply>;
   end(): void;
 }
 
 async function connect(t: Test, pids: readonly number[], encodings = ''): Promise<Asker> {
+  const readers = testReaders(t);
   const server = createServer((request, response) => {
-    const options = { processes: async () => pids, signal: AbortSignal.timeout(20_000) };
+    const options = { processes: async () => pids, readers, signal: AbortSignal.timeout(20_000) };
     answerMemory(request, response, options).catch(() => {});
   });
   server.listen(0, '127.0.0.1');
@@ -67,7 +69,8 @@ async function connect(t: Test, pids: readonly number[], encodings = ''): Promis
   const [response] = (await once(request, 'response')) as [IncomingMessage];
   const reader = new ByteReader(response, () => {});
   return {
-    ask: (range, hashes) => void request.write(encodeAsk({ ...range, receivedBytes: 0 }, hashes)),
+    ask: (range, hashes) =>
+      void request.write(encodeAsk({ compareOnly: false, ...range, receivedBytes: 0 }, hashes)),
     answer: () => readReply(reader),
     end: () => void request.end(),
   };
@@ -89,6 +92,30 @@ t.test('pages of a frozen process are kept, zeros, or sent', async (t) => {
   const known = await asker.answer();
   t.match(known.header, { parts: [1, AnswerPart.kept, 2, AnswerPart.payload], rawBytes: 2 * PAGE_BYTES });
   t.ok(known.payload.equals(whole.payload.subarray(PAGE_BYTES)));
+});
+
+t.test('pages that are only compared do not come', async (t) => {
+  const frozen = await freeze(t);
+  const asker = await connect(t, [frozen.pid]);
+  // From the middle of one block to the middle of another, wherever those begin.
+  const range = { pid: frozen.inner, address: frozen.address, pages: PAGES - 1 };
+  asker.ask(range);
+  const { payload } = await asker.answer();
+  const hashes = Buffer.alloc(range.pages * HASH_BYTES);
+  for (let page = 0; page < range.pages; page++) {
+    const known =
+      page === 5
+        ? Buffer.alloc(PAGE_BYTES, 'other')
+        : payload.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
+    writeHash(known, hashes, page * HASH_BYTES);
+  }
+  asker.ask({ ...range, compareOnly: true }, hashes);
+  const { header, payload: nothing } = await asker.answer();
+  t.match(header, {
+    parts: [5, AnswerPart.kept, 1, AnswerPart.changed, PAGES - 7, AnswerPart.kept],
+    rawBytes: 0,
+  });
+  t.equal(nothing.length, 0);
 });
 
 t.test('many questions are answered in their order, from one stream', async (t) => {
@@ -126,6 +153,8 @@ t.test('a question of no known kind ends the stream by name', async (t) => {
   for (const range of [
     { pid: frozen.inner, address: 1, pages: 1 },
     { pid: frozen.inner, address: 4096, pages: 100_000 },
+    { pid: frozen.inner, address: 4096, pages: 129 },
+    { pid: frozen.inner, address: 4096, pages: 1, compareOnly: true },
   ]) {
     const asker = await connect(t, [frozen.pid]);
     asker.ask(range);

@@ -35,5 +35,9 @@ t.test('of a process without memory there is no parent', async (t) => {
       ['2', new Map([[at(1), 1]])],
     ]),
   );
-  t.same((await readdir(path.join(ends.outDir, PARENT_DIR))).sort(), ['pagemap-2.img', 'pages-2.img']);
+  t.same((await readdir(path.join(ends.outDir, PARENT_DIR))).sort(), [
+    'hashes-2.img',
+    'pagemap-2.img',
+    'pages-2.img',
+  ]);
 });

@@ -1,8 +1,11 @@
-import { cpSync, mkdirSync, readdirSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { DumpMemory, type ProcessSum, type Workspace } from '../../../migrator/engine/engine.ts';
+import { HASH_BYTES, writeHash } from '../../../migrator/memory/page-hash.ts';
+import { hashesFile } from '../../../migrator/memory/parent.ts';
+import { PAGE_BYTES } from '../../../migrator/transfer/frame.ts';
 import { codeOf, inLab } from '../engine/runc/fixtures/in-lab.ts';
 import { app, type LabEngine } from '../engine/runc/fixtures/lab-engine.ts';
 import {
@@ -161,5 +164,13 @@ function asParent(from: LabEngine, whole: Workspace, to: LabEngine, target: Work
   mkdirSync(parent);
   for (const file of readdirSync(source).filter((name) => /^(pages|pagemap)-\d+\.img$/.test(name))) {
     cpSync(join(source, file), join(parent, file));
+    const pagesId = /^pages-(\d+)/.exec(file)?.[1];
+    if (pagesId === undefined) continue;
+    const pages = readFileSync(join(source, file));
+    const hashes = Buffer.alloc((pages.length / PAGE_BYTES) * HASH_BYTES);
+    for (let page = 0; page * PAGE_BYTES < pages.length; page++) {
+      writeHash(pages.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES), hashes, page * HASH_BYTES);
+    }
+    writeFileSync(join(parent, hashesFile(Number(pagesId))), hashes);
   }
 }

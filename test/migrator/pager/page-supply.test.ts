@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { PageFlag, writePagemap } from '../../../migrator/criu/pagemap.ts';
 import { AnswerPart } from '../../../migrator/memory/memory-frame.ts';
-import { HASH_BYTES, hasHash } from '../../../migrator/memory/page-hash.ts';
+import { HASH_BYTES, hasHash, writeHash } from '../../../migrator/memory/page-hash.ts';
 import { LazyMemory } from '../../../migrator/pager/lazy-memory.ts';
+import { LinkUse } from '../../../migrator/pager/link-use.ts';
 import type { Question } from '../../../migrator/pager/memory-link.ts';
 import { PageStore } from '../../../migrator/pager/page-store.ts';
 import { LazyPages } from '../../../migrator/pager/page-supply.ts';
@@ -24,8 +25,14 @@ class ToySource {
     this.#take = take;
   }
 
+  isOpen = true;
+
   ask(question: Question): void {
     this.questions.push(question);
+  }
+
+  async close(): Promise<void> {
+    this.isOpen = false;
   }
 
   /** Answer the oldest question; pages whose hash is right are kept. */
@@ -37,8 +44,9 @@ class ToySource {
     for (let index = 0; index < question.pages; index++) {
       const content = contentOf((question.address - START) / PAGE_BYTES + index);
       const kept = question.hashes && hasHash(content, question.hashes, index * HASH_BYTES);
-      parts.push(1, kept ? AnswerPart.kept : AnswerPart.payload);
-      if (!kept) raw.push(content);
+      const sent = question.compareOnly ? AnswerPart.changed : AnswerPart.payload;
+      parts.push(1, kept ? AnswerPart.kept : sent);
+      if (!kept && !question.compareOnly) raw.push(content);
     }
     this.#take(question, parts, Buffer.concat(raw));
   }
@@ -57,10 +65,13 @@ async function supplyOf(t: Test, pages: number, sentAhead: readonly Buffer[] = [
     const runs = [{ address: START, pages: sentAhead.length, flags: PageFlag.present }];
     writeFileSync(join(dir, `parent/pagemap-${PID}.img`), writePagemap({ pagesId: 3, runs }));
     writeFileSync(join(dir, 'parent/pages-3.img'), Buffer.concat(sentAhead));
+    const hashes = Buffer.alloc(sentAhead.length * HASH_BYTES);
+    for (const [page, content] of sentAhead.entries()) writeHash(content, hashes, page * HASH_BYTES);
+    writeFileSync(join(dir, 'parent/hashes-3.img'), hashes);
   }
   const store = await PageStore.open(dir);
   t.teardown(() => store.close());
-  const source = (isAhead: boolean) =>
+  const source = (use: LinkUse) =>
     new ToySource(({ ...question }, parts, raw) => {
       const { pid, address, pages: count } = question;
       const answer = {
@@ -72,13 +83,14 @@ async function supplyOf(t: Test, pages: number, sentAhead: readonly Buffer[] = [
         encoding: 'identity',
         crc32: 0,
       };
-      supply.take(question, answer, raw, isAhead);
+      supply.take(question, answer, raw, use);
     });
-  const urgent = source(false);
-  const ahead = source(true);
-  const supply = new LazyPages({ memory: await LazyMemory.read(dir), store, urgent, ahead });
+  const urgent = source(LinkUse.urgent);
+  const ahead = source(LinkUse.ahead);
+  const comparing = source(LinkUse.comparing);
+  const supply = new LazyPages({ memory: await LazyMemory.read(dir), store, urgent, ahead, comparing });
   t.teardown(() => supply.end());
-  return { supply, urgent, ahead };
+  return { supply, urgent, ahead, comparing };
 }
 
 const request = (page: number, pages = 1) => ({ pid: PID, address: at(page), pages });
@@ -125,10 +137,19 @@ t.test('a range gets what is here of it, and does not wait for the rest', async 
 
 t.test('a page that was sent ahead is given from the store, when it still holds', async (t) => {
   const sentAhead = [contentOf(0), contentOf(99), contentOf(2)];
-  const { supply, ahead } = await supplyOf(t, 5, sentAhead);
+  const { supply, urgent, ahead, comparing } = await supplyOf(t, 5, sentAhead);
   supply.begin();
   await quiet(ahead);
-  ahead.answer();
+  t.same(ahead.asked, [3], 'what was not sent ahead is asked for');
+  t.match(comparing.questions, [{ pages: 3, compareOnly: true }], 'the rest is compared');
+  t.ok(comparing.isOpen);
+  comparing.answer();
+  t.notOk(comparing.isOpen, 'that connection is needed no more');
+  await quiet(ahead);
+  t.same(ahead.asked, [3, 1], 'and what differs is asked for then');
+  while (ahead.questions.length > 0) ahead.answer();
+  supply.expect(request(0));
+  t.same(urgent.questions, [], 'no fault waits for the source');
   const given = Buffer.concat(await supply.pages(request(0, 5)));
   t.ok(given.equals(Buffer.concat([0, 1, 2, 3, 4].map(contentOf))));
   t.match(supply.figures, {
@@ -136,6 +157,47 @@ t.test('a page that was sent ahead is given from the store, when it still holds'
     fromSourceBytes: 3 * PAGE_BYTES,
     remainingBytes: 0,
   });
+});
+
+t.test('a fault does not wait for its page to be compared in its turn', async (t) => {
+  const { supply, urgent, comparing } = await supplyOf(t, 2, [contentOf(0), contentOf(1)]);
+  supply.begin();
+  supply.expect(request(1));
+  const given = supply.pages(request(1));
+  t.match(urgent.questions, [{ address: at(1), pages: 1, compareOnly: false }]);
+  comparing.answer();
+  t.same(await given, [contentOf(1)], 'whichever answer comes first will do');
+  urgent.answer();
+  t.match(supply.figures, { fromStoreBytes: PAGE_BYTES, fromSourceBytes: 0, remainingBytes: PAGE_BYTES });
+});
+
+t.test('of pages that changed here and there one question asks for a whole stretch', async (t) => {
+  const stretch = Array.from({ length: 70 }, (_, page) =>
+    contentOf([1, 9, 50, 69].includes(page) ? 1000 : page),
+  );
+  const { supply, ahead, comparing } = await supplyOf(t, 70, stretch);
+  supply.begin();
+  comparing.answer();
+  await quiet(ahead);
+  t.match(ahead.questions, [
+    { address: at(1), pages: 50 },
+    { address: at(69), pages: 1 },
+  ]);
+  ahead.answer();
+  t.ok(
+    Buffer.concat(await supply.pages(request(0, 60))).equals(
+      Buffer.concat(stretch.slice(0, 60).map((_, page) => contentOf(page))),
+    ),
+  );
+  t.equal(supply.figures.fromSourceBytes, 3 * PAGE_BYTES, 'and only those came');
+});
+
+t.test('a range is given in portions, so that a fault behind it is soon heard', async (t) => {
+  const { supply, ahead } = await supplyOf(t, 200);
+  supply.begin();
+  await quiet(ahead);
+  while (ahead.questions.length > 0) ahead.answer();
+  t.equal(Buffer.concat(await supply.pages(request(0, 200))).length, 64 * PAGE_BYTES);
 });
 
 t.test('a page that was given is asked for again, when a child of its process wants it', async (t) => {
