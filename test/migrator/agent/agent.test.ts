@@ -21,7 +21,8 @@ t.test('a container moves with its memory, and nothing is left of the move', asy
   const { bytesSent, imageBytes } = await a.agent.send('m1', soon());
   t.equal(imageBytes, memory.length + 'registers'.length);
   t.ok(bytesSent > 1 << 20, 'what is random travels whole');
-  t.ok(bytesSent < 3 << 20, 'zeros and repetitions hardly travel');
+  // Repetitions are encoded only where that is sooner: a machine's own link may be quicker.
+  t.ok(bytesSent < memory.length - (3 << 20) + (64 << 10), 'zeros do not travel');
   const { runningAt } = await b.agent.restore('m1', soon());
   t.ok(runningAt > frozenAt && runningAt <= performance.now());
   await b.agent.health('m1', soon());
