@@ -32,13 +32,14 @@ t.test('moves are foreseen', { skip, timeout: 170_000 }, async (t) => {
       ['1gbit', 0, 1000],
     ] as const) {
       await scene.lab.setLink(parseLink(link));
-      const plans = [await plan(), await plan(), await plan()];
-      // Other work on the machine makes a link look slower, never faster: the best of three counts.
+      const plans: Plan[] = [];
+      while (plans.length < 5) plans.push(await plan());
+      // Other work on the machine makes a link look slower, or faster where what came waited to be looked at.
       const roundTripMs = Math.min(...plans.map(({ measured }) => measured.rttMs));
-      const found = Math.max(...plans.map(({ measured }) => measured.rateBps / 1e6));
+      const [, , found = 0] = plans.map(({ measured }) => measured.rateBps / 1e6).sort((a, b) => a - b);
       t.ok(roundTripMs >= rttMs && roundTripMs < rttMs + 100, `${link}: ${roundTripMs} ms`);
       // A gigabit is more than a busy machine may get through TLS.
-      t.ok(found > mbit * (mbit === 100 ? 0.3 : 0.15) && found < mbit * 2, `${link}: ${found} Mbit/s`);
+      t.ok(found > mbit * (mbit === 100 ? 0.3 : 0.15) && found < mbit * 3, `${link}: ${found} Mbit/s`);
     }
   });
 
