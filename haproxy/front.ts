@@ -34,6 +34,8 @@ interface Worker {
   readonly runtime: Runtime;
   /** It takes new connections; otherwise it only ends what it has. */
   readonly isCurrent: boolean;
+  /** Of one that only ends what it has. */
+  readonly pid?: number;
 }
 
 /**
@@ -41,7 +43,7 @@ interface Worker {
  * and be counted only after the first look: it is in the count, or over, at the second.
  */
 const SECOND_LOOK_MS = 5;
-/** For idle connections to be closed: HAProxy does it at once, each thread its own. */
+/** For idle connections to be closed, which each thread does at once, and for a master to notice that a worker ended. */
 const CLOSING_MS = 1_000;
 
 /**
@@ -212,10 +214,20 @@ export class Front {
         await act(worker);
       } catch (error) {
         // One that was leaving and has left has nothing in flight, and sends nobody anywhere.
-        const isGone = error instanceof HoldfastError && error.code === 'HAPROXY_WORKER_GONE';
-        if (worker.isCurrent || !isGone) throw error;
+        if (worker.isCurrent || !(await this.#hasLeft(worker, error, signal))) throw error;
       }
     }
+  }
+
+  /** It may have gone before it was asked, or in the middle of its answer; the master tells of it a moment longer. */
+  async #hasLeft({ pid }: Worker, error: unknown, signal: AbortSignal): Promise<boolean> {
+    const code = error instanceof HoldfastError ? error.code : undefined;
+    if (code !== 'HAPROXY_CONNECTION_LOST') return code === 'HAPROXY_WORKER_GONE';
+    for (const until = performance.now() + CLOSING_MS; performance.now() < until; ) {
+      if (!(await this.#workers(signal)).some((worker) => worker.pid === pid)) return true;
+      await sleep(SECOND_LOOK_MS, undefined, { signal });
+    }
+    return false;
   }
 
   /** After a reload there is more than one for a while; only a master tells of them. */
@@ -231,6 +243,7 @@ export class Front {
         .map(({ pid }) => ({
           runtime: new OneShotRuntime({ address, timeoutMs, workerPid: pid }),
           isCurrent: false,
+          pid,
         }));
       return [current, ...leaving];
     } catch (error) {
