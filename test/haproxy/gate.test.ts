@@ -239,6 +239,7 @@ for (const edition of typeof found === 'string' ? [] : found) {
       'requests in flight are waited for, and a hold that cannot wait leaves all as it was',
       async (t) => {
         const scene = await open(t, edition);
+        const [haproxy] = scene.haproxys as [Haproxy];
         const waiting: ServerResponse[] = [];
         const app = await startApp(t, 'app', (_, response) => waiting.push(response));
         scene.gates.setTarget('shop', app.target);
@@ -249,7 +250,7 @@ for (const edition of typeof found === 'string' ? [] : found) {
         t.equal(scene.gates.snapshot('shop').state, 'open');
         await scene.direct();
         const holding = hold(scene.gate);
-        await eventually('the gate to be closed', () => scene.gates.snapshot('shop').state === 'held');
+        await eventually('HAProxy to go by the gate', async () => !(await isDirect(haproxy)));
         const held = scene.visit('/held');
         await eventually('it to be held', () => scene.gates.snapshot('shop').heldRequests === 1);
         waiting[0]?.end('slow');
