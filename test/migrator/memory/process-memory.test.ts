@@ -17,6 +17,7 @@ t.test('what a process has written is found, in whole pages, in the order of the
   const memory = await ProcessMemory.open(app.pid);
   t.teardown(() => memory?.close());
   t.equal(memory?.innerPid, app.pid, 'here it has but one pid');
+  process.kill(app.pid, 'SIGSTOP'); // The map of a process that runs changes while it is read.
   const ranges = await rangesOf(memory);
   let before = 0;
   for (const { start, end } of ranges) {
