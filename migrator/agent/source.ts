@@ -157,20 +157,6 @@ export class SourceSide {
     }
   }
 
-  /** Fires when what is frozen here will be no more. */
-  #whileFrozen(id: string): AbortSignal {
-    const frozen = this.#frozen.get(id) ?? new AbortController();
-    this.#frozen.set(id, frozen);
-    return frozen.signal;
-  }
-
-  /** What is found costs no time later; what is not will be looked at when it is asked for. */
-  #lookAhead(id: string, peer: Peer, processes: readonly number[]): void {
-    peer.lookAhead(processes, this.#whileFrozen(id)).catch((err: unknown) => {
-      this.#host.log.info({ migrationId: id, err }, 'memory is not looked at ahead any more');
-    });
-  }
-
   /**
    * Undo everything of this migration here. Settles at once where there is nothing to undo.
    *
@@ -258,6 +244,20 @@ export class SourceSide {
     this.#peers.delete(record.id);
     await this.#host.records.save({ ...record, phase });
     await this.#host.workspaces.remove(record.id);
+  }
+
+  /** Fires when what is frozen here will be no more. */
+  #whileFrozen(id: string): AbortSignal {
+    const frozen = this.#frozen.get(id) ?? new AbortController();
+    this.#frozen.set(id, frozen);
+    return frozen.signal;
+  }
+
+  /** What is found costs no time later; what is not will be looked at when it is asked for. */
+  #lookAhead(id: string, peer: Peer, processes: readonly number[]): void {
+    peer.lookAhead(processes, this.#whileFrozen(id)).catch((err: unknown) => {
+      this.#host.log.info({ migrationId: id, err }, 'memory is not looked at ahead any more');
+    });
   }
 
   #stopReading(id: string): void {

@@ -5,14 +5,14 @@ import type { Piece } from '../transfer/piece.ts';
 import { BLOCK_PAGES, PageState, type ReadSlot } from './block.ts';
 import { changedPages } from './changed-pages.ts';
 import { FrozenProcesses } from './frozen-processes.ts';
+import { knownPages } from './known-pages.ts';
 import { LeftMemory } from './left-memory.ts';
 import { Effort } from './pace.ts';
 import { HASH_WORDS } from './page-hash.ts';
 import type { PageIndex } from './page-index.ts';
 import { PageKeeper } from './page-keeper.ts';
-import type { PageReaders, ReadRequest } from './page-readers.ts';
+import type { PageReaders } from './page-readers.ts';
 import type { PageTable } from './page-table.ts';
-import type { ProcessMemory } from './process-memory.ts';
 
 export interface FrozenCheckpoint {
   /** Where CRIU writes its images, of everything but the memory that it leaves in place. */
@@ -67,7 +67,7 @@ async function* lookAhead(frozen: FrozenProcesses, options: FrozenCheckpoint): A
   for (const [pid, { memory, seen }] of frozen) {
     const table = tables.get(pid);
     if (table === undefined) continue;
-    for await (const { request, slot } of readers.read(asked(memory, table), signal)) {
+    for await (const { request, slot } of readers.read(knownPages(memory, table), signal)) {
       seen.see(request.address, slot.states);
       keepChanged(slot, keeper);
       yield* keeper.full();
@@ -76,12 +76,6 @@ async function* lookAhead(frozen: FrozenProcesses, options: FrozenCheckpoint): A
     if (done) break;
   }
   yield* keeper.rest();
-}
-
-async function* asked(memory: ProcessMemory, table: PageTable): AsyncGenerator<ReadRequest> {
-  for (const { address, runs, block } of table.pages()) {
-    yield { address, runs, memory: memory.descriptor, known: block.hashes.buffer, hashed: true };
-  }
 }
 
 function keepChanged({ states, hashes, bytes }: ReadSlot, keeper: PageKeeper): void {

@@ -1,11 +1,11 @@
 import { PAGE_BYTES } from '../transfer/frame.ts';
-import { BLOCK_BYTES, blocksOf } from './block.ts';
+import { BLOCK_BYTES } from './block.ts';
 import { FrozenProcesses, type SeenPages } from './frozen-processes.ts';
+import { knownPages } from './known-pages.ts';
 import { Effort } from './pace.ts';
 import { HASH_BYTES, HASH_WORDS } from './page-hash.ts';
-import type { PageReaders, ReadRequest } from './page-readers.ts';
+import type { PageReaders } from './page-readers.ts';
 import type { PageTable } from './page-table.ts';
-import type { ProcessMemory } from './process-memory.ts';
 
 /** What has been seen of frozen processes so far, before anybody asked: which pages are as they were sent ahead. */
 export class SeenAhead {
@@ -32,7 +32,7 @@ export class SeenAhead {
         const table = this.#tables.get(pid);
         if (!table) continue;
         this.#seen.set(pid, seen);
-        for await (const { request, slot } of readers.read(known(memory, table), signal)) {
+        for await (const { request, slot } of readers.read(knownPages(memory, table), signal)) {
           seen.see(request.address, slot.states);
         }
       }
@@ -52,12 +52,5 @@ export class SeenAhead {
         return false;
     }
     return true;
-  }
-}
-
-async function* known(memory: ProcessMemory, table: PageTable): AsyncGenerator<ReadRequest> {
-  for await (const pages of blocksOf(memory.presentRanges())) {
-    const block = table.block(pages.address);
-    if (block) yield { ...pages, memory: memory.descriptor, known: block.hashes.buffer, hashed: true };
   }
 }
