@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:net';
 import t from 'tap';
 import { Forwarded } from '../../../gateway/proxy/request-head.ts';
@@ -297,13 +298,13 @@ t.test('back-pressure holds in both directions', async (t) => {
 });
 
 t.test('close lets what is in flight finish, and destroys it when time is up', async (t) => {
-  const app = await startApp(t, (req, res) => {
-    if (req.url === '/slow') setTimeout(() => res.end('done'), 100);
-  });
+  const app = await startApp(t, () => {});
   const front = await startFrontFor(t, app);
   const slow = rawClient(t, front.port).send('GET /slow HTTP/1.1', 'Host: x', '', '');
-  await once(app.server, 'request');
-  await front.proxy.close(AbortSignal.timeout(5_000));
+  const [, response] = (await once(app.server, 'request')) as [IncomingMessage, ServerResponse];
+  const closed = front.proxy.close(AbortSignal.timeout(5_000));
+  response.end('done');
+  await closed;
   t.match(await slow.until('done'), /Connection: close[\s\S]*done/);
   const second = await startFrontFor(t, app);
   const stuck = rawClient(t, second.port).send('GET /stuck HTTP/1.1', 'Host: x', '', '');
