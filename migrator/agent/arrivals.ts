@@ -94,7 +94,7 @@ export class Arrivals {
   /** The lease waits meanwhile: pages are sent ahead for as long as it takes, and nothing runs here yet. */
   async #receivePages(id: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { container } = this.#record(id, 'pages', [Phase.prepared]);
-    await this.#turn(id, container, Deadlines.preCopyMs, async (signal) => {
+    await this.#host.turns.take(id, container, Deadlines.preCopyMs, async (signal) => {
       this.#record(id, 'pages', [Phase.prepared]);
       const { keepBytes, leaseMs } = this.#awaitedOf(id, 'pages');
       // At once, so that nothing of an attempt before this one takes memory meanwhile.
@@ -120,7 +120,7 @@ export class Arrivals {
   async #receiveCheckpoint(id: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const phases = [Phase.prepared, Phase.received];
     const { container } = this.#record(id, 'images', phases);
-    await this.#turn(id, container, Deadlines.sendMs, async (signal) => {
+    await this.#host.turns.take(id, container, Deadlines.sendMs, async (signal) => {
       const record = this.#record(id, 'images', phases);
       const workspace = this.#host.workspaces.of(id);
       await this.#host.workspaces.emptyImages(workspace, PARENT_DIR);
@@ -155,14 +155,5 @@ export class Arrivals {
 
   #record(id: string, call: string, phases: readonly Phase[]) {
     return leasedRecord(this.#host, this.#leases, id, { call, phases });
-  }
-
-  #turn<T>(
-    migrationId: string,
-    container: string,
-    timeoutMs: number,
-    work: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    return this.#host.turns.take({ container, migrationId, timeoutMs }, work);
   }
 }

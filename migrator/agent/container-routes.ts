@@ -72,7 +72,7 @@ function alone(
   work: (signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   engineOf(host, container);
-  return host.turns.take({ container, migrationId: '', timeoutMs }, async (signal) => {
+  return host.turns.take('', container, timeoutMs, async (signal) => {
     refuseIfBusy(host, container);
     await work(signal);
   });

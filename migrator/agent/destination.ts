@@ -43,7 +43,7 @@ export class DestinationSide {
     refuseIfBusy(this.#host, container, id);
     const engine = engineOf(this.#host, container);
     const { imagesRoot } = this.#host.workspaces;
-    const findings = await this.#turn(id, container, Deadlines.admitMs, (signal) =>
+    const findings = await this.#host.turns.take(id, container, Deadlines.admitMs, (signal) =>
       engine.admit(container, footprint, imagesRoot, signal),
     );
     this.#arrivals.admit(id, footprint.memoryBytes);
@@ -53,7 +53,7 @@ export class DestinationSide {
   /** @param pagesFrom the source's agent, when memory is to be fetched from it on demand */
   async prepare(id: string, container: string, leaseMs: number, pagesFrom?: string): Promise<void> {
     const engine = engineOf(this.#host, container);
-    await this.#turn(id, container, Deadlines.prepareMs, async (signal) => {
+    await this.#host.turns.take(id, container, Deadlines.prepareMs, async (signal) => {
       refuseIfBusy(this.#host, container, id);
       const known = this.#host.records.get(id);
       if (known && known.phase !== Phase.prepared) throw migrationOver(id, known.phase);
@@ -89,7 +89,7 @@ export class DestinationSide {
   /** @param frozen nothing is to run before `resume`: the reply then says when the instance was there */
   async restore(id: string, frozen = false): Promise<RestoreReply> {
     const { container } = this.#record(id, 'restore', [Phase.received]);
-    return this.#turn(id, container, Deadlines.restoreMs, async (signal) => {
+    return this.#host.turns.take(id, container, Deadlines.restoreMs, async (signal) => {
       const record = this.#record(id, 'restore', [Phase.received]);
       await this.#host.records.note({ ...record, phase: Phase.restoring });
       this.#arrivals.end(id); // The restore needs the memory.
@@ -106,7 +106,7 @@ export class DestinationSide {
 
   async resume(id: string): Promise<RestoreReply> {
     const { container } = this.#record(id, 'resume', [Phase.restoredFrozen]);
-    return this.#turn(id, container, Deadlines.restoreMs, async (signal) => {
+    return this.#host.turns.take(id, container, Deadlines.restoreMs, async (signal) => {
       const record = this.#record(id, 'resume', [Phase.restoredFrozen]);
       await this.#host.records.note({ ...record, phase: Phase.restored });
       const runningAt = performance.now();
@@ -117,7 +117,7 @@ export class DestinationSide {
 
   async health(id: string): Promise<void> {
     const { container } = this.#record(id, 'health', [Phase.restored]);
-    await this.#turn(id, container, Deadlines.healthMs, async (signal) => {
+    await this.#host.turns.take(id, container, Deadlines.healthMs, async (signal) => {
       this.#record(id, 'health', [Phase.restored]);
       const soon = anySignal([signal, AbortSignal.timeout(Deadlines.healthyMs)]);
       await engineOf(this.#host, container).healthy(container, soon);
@@ -128,7 +128,7 @@ export class DestinationSide {
   async commit(id: string): Promise<void> {
     const known = this.#host.records.get(id);
     if (!known) throw leaseExpired(id);
-    await this.#turn(id, known.container, Deadlines.undoMs, async (signal) => {
+    await this.#host.turns.take(id, known.container, Deadlines.undoMs, async (signal) => {
       const record = this.#host.records.get(id) ?? known;
       if (record.phase === Phase.committed || record.phase === Phase.paging) return;
       if (record.phase === Phase.lost) return void (await this.#pagers.pageIn(id));
@@ -165,7 +165,7 @@ export class DestinationSide {
   async pageIn(id: string): Promise<PageInReply> {
     const known = this.#host.records.get(id);
     if (known?.phase !== Phase.restoredFrozen) return this.#pagers.pageIn(id);
-    return this.#turn(id, known.container, Deadlines.pageInFrozenMs, async (signal) => {
+    return this.#host.turns.take(id, known.container, Deadlines.pageInFrozenMs, async (signal) => {
       this.#record(id, 'page-in', [Phase.restoredFrozen]);
       return this.#pagers.whole(id, signal);
     });
@@ -224,7 +224,7 @@ export class DestinationSide {
     // At once, so that nothing of this migration that waits for its turn begins any more.
     this.#leases.fence(id);
     this.#host.turns.interrupt(container, id);
-    await this.#turn(id, container, Deadlines.undoMs, async (signal) => {
+    await this.#host.turns.take(id, container, Deadlines.undoMs, async (signal) => {
       const record = this.#host.records.get(id) ?? known;
       if (isForGood(record)) throw migrationOver(id, record.phase);
       if (isOver(record)) return;
@@ -239,15 +239,6 @@ export class DestinationSide {
 
   #record(id: string, call: string, phases: readonly Phase[]): MigrationRecord {
     return leasedRecord(this.#host, this.#leases, id, { call, phases });
-  }
-
-  #turn<T>(
-    migrationId: string,
-    container: string,
-    timeoutMs: number,
-    work: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    return this.#host.turns.take({ container, migrationId, timeoutMs }, work);
   }
 }
 

@@ -155,7 +155,7 @@ export class Pagers {
     const { records, turns, workspaces, log } = this.#host;
     const known = records.get(id) as MigrationRecord;
     const { container } = known;
-    await turns.take({ container, migrationId: id, timeoutMs: Deadlines.undoMs }, async (signal) => {
+    await turns.take(id, container, Deadlines.undoMs, async (signal) => {
       if (status?.state === PagerState.complete) {
         await records.save({ ...known, phase: Phase.committed, pageIn: replyOf(status.figures) });
       } else {

@@ -50,12 +50,14 @@ export class SourceSide {
   async examine(id: string, container: string): Promise<ExamineReply> {
     refuseIfBusy(this.#host, container, id);
     const engine = engineOf(this.#host, container);
-    return this.#turn(id, container, Deadlines.examineMs, (signal) => engine.examine(container, signal));
+    return this.#host.turns.take(id, container, Deadlines.examineMs, (signal) =>
+      engine.examine(container, signal),
+    );
   }
 
   async connect(id: string, container: string, url: string): Promise<void> {
     engineOf(this.#host, container);
-    await this.#turn(id, container, Deadlines.connectMs, async (signal) => {
+    await this.#host.turns.take(id, container, Deadlines.connectMs, async (signal) => {
       refuseIfBusy(this.#host, container, id);
       const known = this.#host.records.get(id);
       if (known && known.phase !== Phase.connected) throw migrationOver(id, known.phase);
@@ -72,7 +74,7 @@ export class SourceSide {
   /** Send ahead what the container has in memory, while it runs. */
   async preCopy(id: string): Promise<PreCopyReply> {
     const { container } = this.#record(id, 'pre-copy', Phase.connected);
-    return this.#turn(id, container, Deadlines.preCopyMs, async (signal) => {
+    return this.#host.turns.take(id, container, Deadlines.preCopyMs, async (signal) => {
       const { phase } = this.#record(id, 'pre-copy', Phase.connected);
       const peer = this.#peers.get(id);
       if (!peer) throw wrongPhase(id, `${phase} and not connected`, 'pre-copy');
@@ -87,7 +89,7 @@ export class SourceSide {
 
   async freeze(id: string, receivedAt: number): Promise<FreezeReply> {
     const { container } = this.#record(id, 'freeze');
-    return this.#turn(id, container, Deadlines.freezeMs, async (signal) => {
+    return this.#host.turns.take(id, container, Deadlines.freezeMs, async (signal) => {
       const record = this.#record(id, 'freeze');
       // Written first: an agent that dies in the middle must know that the container may be frozen.
       await this.#host.records.save({ ...record, phase: Phase.frozen });
@@ -100,7 +102,7 @@ export class SourceSide {
   /** Settles when the checkpoint is written; it is being sent by then, and `send` awaits the rest. */
   async dump(id: string, memory: DumpMemory): Promise<void> {
     const { container } = this.#record(id, 'dump', Phase.frozen);
-    await this.#turn(id, container, Deadlines.dumpMs, async (signal) => {
+    await this.#host.turns.take(id, container, Deadlines.dumpMs, async (signal) => {
       const { phase } = this.#record(id, 'dump', Phase.frozen);
       const peer = this.#peers.get(id);
       if (!peer) throw wrongPhase(id, `${phase} and not connected`, 'dump');
@@ -122,7 +124,7 @@ export class SourceSide {
 
   async send(id: string): Promise<SendReply> {
     const { container } = this.#record(id, 'send', Phase.frozen);
-    return this.#turn(id, container, Deadlines.sendMs, async (signal) => {
+    return this.#host.turns.take(id, container, Deadlines.sendMs, async (signal) => {
       const { phase } = this.#record(id, 'send', Phase.frozen);
       const sending = this.#sendings.get(id);
       if (!sending) throw wrongPhase(id, `${phase} and not dumped`, 'send');
@@ -168,7 +170,7 @@ export class SourceSide {
     if (known.role !== MigrationRole.source) throw unknownMigration(id);
     if (known.phase !== Phase.finishing) this.#host.turns.interrupt(known.container, id);
     await this.#stopSending(id);
-    await this.#turn(id, known.container, Deadlines.undoMs, async (signal) => {
+    await this.#host.turns.take(id, known.container, Deadlines.undoMs, async (signal) => {
       const record = this.#host.records.get(id) ?? known;
       if (record.phase === Phase.thawed) return;
       if (record.phase === Phase.lost) throw lost(record);
@@ -186,7 +188,7 @@ export class SourceSide {
   async finish(id: string): Promise<void> {
     const known = this.#host.records.get(id);
     if (known?.role !== MigrationRole.source) throw unknownMigration(id);
-    await this.#turn(id, known.container, Deadlines.undoMs, async (signal) => {
+    await this.#host.turns.take(id, known.container, Deadlines.undoMs, async (signal) => {
       const record = this.#host.records.get(id) ?? known;
       if (record.phase === Phase.finished) return;
       if (record.phase !== Phase.frozen && record.phase !== Phase.finishing) {
@@ -281,15 +283,6 @@ export class SourceSide {
   #record(id: string, call: string, phase?: Phase): MigrationRecord {
     const phases = phase === undefined ? [Phase.connected, Phase.frozen] : [phase];
     return recordUnderWay(this.#host, id, { role: MigrationRole.source, phases, call });
-  }
-
-  #turn<T>(
-    migrationId: string,
-    container: string,
-    timeoutMs: number,
-    work: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    return this.#host.turns.take({ container, migrationId, timeoutMs }, work);
   }
 }
 

@@ -9,7 +9,7 @@ const STILL: ReadonlySet<Phase> = new Set([Phase.frozen, Phase.restoredFrozen]);
 /** What the container of a migration has in memory here: at its source, and at its destination before it runs on. */
 export async function sums(host: HostContext, id: string): Promise<SumsReply> {
   const { container } = stillRecord(host, id);
-  return host.turns.take({ container, migrationId: id, timeoutMs: Deadlines.sumMs }, async (signal) => {
+  return host.turns.take(id, container, Deadlines.sumMs, async (signal) => {
     stillRecord(host, id);
     const workspace = host.workspaces.of(id);
     return { processes: await engineOf(host, container).sumMemory(container, workspace, signal) };
@@ -19,7 +19,7 @@ export async function sums(host: HostContext, id: string): Promise<SumsReply> {
 /** The same in more detail of one process, by its pid inside. */
 export async function rangeSums(host: HostContext, id: string, pid: number): Promise<RangeSumsReply> {
   const { container } = stillRecord(host, id);
-  return host.turns.take({ container, migrationId: id, timeoutMs: Deadlines.sumMs }, async (signal) => {
+  return host.turns.take(id, container, Deadlines.sumMs, async (signal) => {
     stillRecord(host, id);
     const workspace = host.workspaces.of(id);
     return { ranges: await engineOf(host, container).sumRanges(container, workspace, pid, signal) };

@@ -24,24 +24,26 @@ export class Turns {
    * @throws HoldfastError `CONTAINER_BUSY`, `DEADLINE`, `INTERRUPTED`
    */
   async take<T>(
-    what: { container: string; migrationId: string; timeoutMs: number },
+    migrationId: string,
+    container: string,
+    timeoutMs: number,
     work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const queue = this.#queues.get(what.container) ?? {
+    const queue = this.#queues.get(container) ?? {
       tail: Promise.resolve(),
       length: 0,
       current: undefined,
     };
-    this.#queues.set(what.container, queue);
-    if (queue.length >= LONGEST_QUEUE) throw busy(what.container);
+    this.#queues.set(container, queue);
+    if (queue.length >= LONGEST_QUEUE) throw busy(container);
     queue.length++;
-    const mine = queue.tail.then(() => this.#run(queue, what, work));
+    const mine = queue.tail.then(() => this.#run(queue, { migrationId, timeoutMs }, work));
     queue.tail = mine.catch(() => {});
     try {
       return await mine;
     } finally {
       queue.length--;
-      if (queue.length === 0) this.#queues.delete(what.container);
+      if (queue.length === 0) this.#queues.delete(container);
     }
   }
 
