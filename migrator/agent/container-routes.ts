@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
+import { lazyPagesSupported } from '../criu/lazy-pages.ts';
 import { Deadlines } from './deadlines.ts';
 import { engineOf, type HostContext, refuseIfBusy } from './host.ts';
 import { measure } from './measure.ts';
@@ -13,15 +14,13 @@ export function containerRoutes(
   options: { host: string; version: string; hostContext: HostContext },
 ): void {
   const { host, version, hostContext } = options;
+  // As long as this process lives it is the same kernel; another CRIU is found after a restart.
+  let lazyPages: boolean | undefined;
 
-  app.get(
-    '/v1/info',
-    async (): Promise<AgentInfo> => ({
-      host,
-      version,
-      engines: hostContext.engines.map((engine) => engine.name),
-    }),
-  );
+  app.get('/v1/info', async (): Promise<AgentInfo> => {
+    lazyPages ??= await lazyPagesSupported(AbortSignal.timeout(Deadlines.statusMs));
+    return { host, version, engines: hostContext.engines.map((engine) => engine.name), lazyPages };
+  });
 
   app.get('/v1/containers', async (): Promise<ContainersReply> => {
     const names = hostContext.engines.flatMap((engine) => engine.containers());

@@ -59,6 +59,8 @@ export const AgentInfo = Type.Object({
   host: Type.String(),
   version: Type.String(),
   engines: Type.Array(Type.String()),
+  /** Whether memory can be brought here after the restore. */
+  lazyPages: Type.Boolean(),
 });
 export type AgentInfo = Static<typeof AgentInfo>;
 

@@ -1,6 +1,7 @@
 import type { Agent } from '../agents.ts';
 import type { Footprint } from '../engine/engine.ts';
 import { AUTO, fetchesOnDemand, type MigrationEvent, type Strategy, type StrategyOrder } from '../events.ts';
+import { Objection } from '../preflight.ts';
 import { choose, PREFERENCE } from './choice.ts';
 import { Cost, costsOf } from './costs.ts';
 import type { Experiences } from './experiences.ts';
@@ -36,7 +37,7 @@ export class Planner {
     this.#experiences = experiences;
   }
 
-  /** @throws HoldfastError `FREEZE_TOO_LONG`, `PROBE_FAILED`, and what the agents answer */
+  /** @throws HoldfastError `FREEZE_TOO_LONG`, `LAZY_PAGES_UNSUPPORTED`, `PROBE_FAILED`, and what the agents answer */
   async plan(
     wish: Wish,
     hosts: { readonly source: Agent; readonly destination: Agent; readonly footprint: Footprint },
@@ -46,6 +47,10 @@ export class Planner {
     const pair = { from: source.host, to: destination.host };
     const past = this.#experiences.of(pair);
     const { verify } = wish;
+    const { lazyPages } = await destination.info(signal);
+    if (!lazyPages && wish.strategy !== AUTO && fetchesOnDemand(wish.strategy)) {
+      throw lazyPagesUnsupported(wish.strategy, destination.host);
+    }
     const met = await measureSituation(wish.container, source, destination, footprint, signal);
     const situation = { ...met, verify };
     const modelled = PREFERENCE.map((strategy) =>
@@ -56,7 +61,7 @@ export class Planner {
     // user's. While they are fetched to be verified, none can end.
     const endsNone = footprint.processes === 1 || verify === true;
     const safe = predictions.filter(
-      ({ strategy }) => wish.strategy !== AUTO || endsNone || !fetchesOnDemand(strategy),
+      ({ strategy }) => wish.strategy !== AUTO || (lazyPages && endsNone) || !fetchesOnDemand(strategy),
     );
     const { strategy, reason } = choose(safe, wish.strategy, wish.maxFreezeMs);
     const { link, memory } = situation;
@@ -79,6 +84,14 @@ export class Planner {
       },
     };
   }
+}
+
+function lazyPagesUnsupported(strategy: Strategy, host: string): Objection {
+  return new Objection(
+    'LAZY_PAGES_UNSUPPORTED',
+    `${host} cannot bring memory after the restore, as ${strategy} does: its kernel or its CRIU lacks userfaultfd`,
+    { mend: 'order pre-copy, or leave the choice to auto' },
+  );
 }
 
 async function measureSituation(

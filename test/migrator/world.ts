@@ -62,6 +62,8 @@ export class World implements Gate, Placements {
   /** What the agents were asked, in order. */
   readonly calls: string[] = [];
   readonly faults = new Map<string, Fault>();
+  /** Whether its hosts can bring memory after a restore. */
+  lazyPages = true;
   /** Hosts whose pages are on their way for ever. */
   readonly stalled = new Set<string>();
   /** Hosts that do not answer at all. */
@@ -143,7 +145,7 @@ export class World implements Gate, Placements {
       url: `https://${host}:1`,
       info: async () => {
         await call('info');
-        return { host, version: '0.0.0', engines: ['model'] };
+        return { host, version: '0.0.0', engines: ['model'], lazyPages: this.lazyPages };
       },
       measure: async () => {
         await call('measure');

@@ -70,7 +70,7 @@ export async function toyFleet(
       },
       info: async () => {
         awake();
-        return { host, version: '0.1.0', engines: ['model'] };
+        return { host, version: '0.1.0', engines: ['model'], lazyPages: true };
       },
       containers: async () => {
         awake();

@@ -18,7 +18,7 @@ export class ToyHost implements ContainerHost {
 
   async info(): Promise<AgentInfo> {
     this.#answer();
-    return { host: this.host, version: '0.1.0', engines: ['runc'] };
+    return { host: this.host, version: '0.1.0', engines: ['runc'], lazyPages: true };
   }
 
   async containers(): Promise<ContainerReport[]> {

@@ -101,10 +101,23 @@ t.test('or when it is verified: none of them can end while its pages are under w
   t.ok(fetchesOnDemand((await plan(8, 'auto', true)).strategy));
 });
 
+t.test('nor is it where the destination cannot bring memory after the restore', async (t) => {
+  const plan = await planOf(t, { mib: 1024, dirtyMibPerS: 200, mbit: 100, lazyPages: false });
+  t.notOk(fetchesOnDemand((await plan(1, 'auto')).strategy));
+  t.notOk(fetchesOnDemand((await plan(1, 'auto', true)).strategy));
+  t.equal((await plan(1, 'pre-copy')).strategy, 'pre-copy');
+  await t.rejects(plan(1, 'hybrid'), { code: 'LAZY_PAGES_UNSUPPORTED', mend: /pre-copy/ });
+});
+
 /** Plans for an app of so many processes, in a situation. */
-async function planOf(t: Test, told: Parameters<typeof situation>[0]) {
+async function planOf(
+  t: Test,
+  { lazyPages = true, ...told }: NonNullable<Parameters<typeof situation>[0]> & { lazyPages?: boolean },
+) {
   const planner = new Planner(await Experiences.open(path.join(t.testdir(), 'experiences.json'), log));
-  const [a, b] = [...new World().agents().values()] as [Agent, Agent];
+  const world = new World();
+  world.lazyPages = lazyPages;
+  const [a, b] = [...world.agents().values()] as [Agent, Agent];
   const { memory, link } = situation(told);
   const source = { ...a, measure: async () => ({ memory, link }) };
   return async (processes: number, strategy: StrategyOrder, verify = false) => {
