@@ -9,6 +9,7 @@ export interface DemoOptions {
   readonly clients: number;
   readonly moves: number;
   readonly strategy: StrategyOrder;
+  readonly verify: boolean;
   readonly link: Link;
   readonly linkText: string;
   readonly keep: boolean;
@@ -22,6 +23,7 @@ export const DEMO_HELP = `npm run demo -- [options]
   --clients N       keep-alive clients, each a user of its own (32)
   --moves N         moves to and fro (2)
   --strategy S      auto, or one of those that gateway plan lists (auto)
+  --verify          compare the memory at both ends before the app runs on
   --link LINK       the hosts' links: 1gbit, 100mbit, 1gbit,5ms, unlimited (1gbit)
   --keep            leave everything up afterwards, to play with, until Ctrl-C
   --json            standard output is one line of JSON; the story goes to standard error
@@ -38,6 +40,7 @@ export function parseDemoOptions(args: readonly string[]): DemoOptions | 'help' 
         clients: { type: 'string', default: '32' },
         moves: { type: 'string', default: '2' },
         strategy: { type: 'string', default: AUTO },
+        verify: { type: 'boolean', default: false },
         link: { type: 'string', default: '1gbit' },
         keep: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
@@ -52,6 +55,7 @@ export function parseDemoOptions(args: readonly string[]): DemoOptions | 'help' 
     clients: wholeNumber('--clients', values.clients, 1, 10_000),
     moves: wholeNumber('--moves', values.moves, 1, 10_000),
     strategy: strategyOf(values.strategy),
+    verify: values.verify,
     link: parseLink(values.link),
     linkText: values.link,
     keep: values.keep,

@@ -94,6 +94,7 @@ async function play(
       const fromMs = nowMs();
       const ended = await system.migrate(there, (event) => tellStep(event, say), {
         strategy: options.strategy,
+        verify: options.verify,
       });
       await load.flowing(FLOWING_TIMEOUT_MS);
       windows.push({ fromMs, toMs: nowMs() });
