@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { GATE_TYPES, type GateType } from '../gateway/config/schema.ts';
 import { HoldfastError } from '../migrator/errors.ts';
 import { AUTO, STRATEGY_ORDERS, type StrategyOrder } from '../migrator/events.ts';
 import { type Link, parseLink } from '../test/lab/lab.ts';
@@ -10,6 +11,7 @@ export interface DemoOptions {
   readonly moves: number;
   readonly strategy: StrategyOrder;
   readonly verify: boolean;
+  readonly gate: GateType;
   readonly link: Link;
   readonly linkText: string;
   readonly keep: boolean;
@@ -24,6 +26,7 @@ export const DEMO_HELP = `npm run demo -- [options]
   --moves N         moves to and fro (2)
   --strategy S      auto, or one of those that gateway plan lists (auto)
   --verify          compare the memory at both ends before the app runs on
+  --gate G          built-in, or haproxy: with the lab's HAProxy in front (built-in)
   --link LINK       the hosts' links: 1gbit, 100mbit, 1gbit,5ms, unlimited (1gbit)
   --keep            leave everything up afterwards, to play with, until Ctrl-C
   --json            standard output is one line of JSON; the story goes to standard error
@@ -41,6 +44,7 @@ export function parseDemoOptions(args: readonly string[]): DemoOptions | 'help' 
         moves: { type: 'string', default: '2' },
         strategy: { type: 'string', default: AUTO },
         verify: { type: 'boolean', default: false },
+        gate: { type: 'string', default: 'built-in' },
         link: { type: 'string', default: '1gbit' },
         keep: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
@@ -54,8 +58,9 @@ export function parseDemoOptions(args: readonly string[]): DemoOptions | 'help' 
     ratePerS: wholeNumber('--rps', values.rps, 1, 20_000),
     clients: wholeNumber('--clients', values.clients, 1, 10_000),
     moves: wholeNumber('--moves', values.moves, 1, 10_000),
-    strategy: strategyOf(values.strategy),
     verify: values.verify,
+    strategy: oneOf('--strategy', values.strategy, STRATEGY_ORDERS),
+    gate: oneOf('--gate', values.gate, GATE_TYPES),
     link: parseLink(values.link),
     linkText: values.link,
     keep: values.keep,
@@ -63,10 +68,11 @@ export function parseDemoOptions(args: readonly string[]): DemoOptions | 'help' 
   };
 }
 
-function strategyOf(text: string): StrategyOrder {
-  const known = STRATEGY_ORDERS.find((strategy) => strategy === text);
-  if (known !== undefined) return known;
-  throw usageError(`--strategy must be ${STRATEGY_ORDERS.join(' or ')}, not ${JSON.stringify(text)}`);
+/** @throws HoldfastError `USAGE` */
+export function oneOf<T extends string>(name: string, text: string, known: readonly T[]): T {
+  const found = known.find((one) => one === text);
+  if (found !== undefined) return found;
+  throw usageError(`${name} must be ${known.join(' or ')}, not ${JSON.stringify(text)}`);
 }
 
 export function wholeNumber(name: string, text: string, least: number, most: number): number {

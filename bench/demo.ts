@@ -9,6 +9,7 @@ import { RemoteLoad } from '../test/workload/remote-load.ts';
 import type { LoadReport, Window } from '../test/workload/report.ts';
 import { DEMO_HELP, type DemoOptions, parseDemoOptions } from './demo-options.ts';
 import { demoReport, demoTable, demoVerdict, type Move } from './demo-report.ts';
+import { frontsOf } from './fronts.ts';
 import { runProgram } from './interrupt.ts';
 import { figure } from './table.ts';
 
@@ -33,6 +34,7 @@ await runProgram(async (signal) => {
   const system = await startSystem({
     link: options.link,
     app: { memoryMib: options.memoryMib },
+    haproxys: await frontsOf(options.gate, progress, signal),
     signal,
     log: progress,
   });
@@ -64,6 +66,9 @@ function introduce(options: DemoOptions, say: Say): void {
   say(
     `  hosts  a and b, on this machine: each with its own network, processes, CRIU and runc; link ${options.linkText}`,
   );
+  if (options.gate === 'haproxy') {
+    say('  gate   HAProxy in front; nothing of Holdfast is in the way of requests while nothing moves');
+  }
   say(
     `  app    ${options.memoryMib} MiB of sessions, a counter for each user, a hash chain over all requests`,
   );
@@ -104,6 +109,7 @@ async function play(
         break;
       }
       [here, there] = [there, here];
+      await system.direct();
       await delay(BETWEEN_MOVES_MS, undefined, { signal });
     }
     say('\nChecking every answer against what the app knows …\n');

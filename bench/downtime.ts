@@ -1,12 +1,13 @@
 /** `npm run bench:downtime`: the same app and load, moved by three approaches; see docs/downtime.md. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { GATE_TYPES } from '../gateway/config/schema.ts';
 import { parseLink } from '../test/lab/lab.ts';
 import { needPrograms } from '../test/lab/machine.ts';
 import { nowMs } from '../test/workload/exchange.ts';
 import { RemoteLoad } from '../test/workload/remote-load.ts';
 import { Budget } from './budget.ts';
-import { usage, wholeNumber } from './demo-options.ts';
+import { oneOf, usage, wholeNumber } from './demo-options.ts';
 import { type Approach, approaches, type StageOptions } from './downtime/approaches.ts';
 import { type Measurement, summaryOf, summaryTable } from './downtime/summary.ts';
 import { Wrk } from './downtime/wrk.ts';
@@ -33,6 +34,7 @@ const HELP = `npm run bench:downtime -- [options]
   --rounds N        measurements of each approach on each link (5)
   --memory-mib N    sessions the app keeps in memory (64)
   --links LIST      links in turn, separated by spaces ("100mbit 1gbit")
+  --gate LIST       what Holdfast is measured with, separated by spaces: built-in, haproxy ("built-in")
   --budget-min N    begin nothing that would not end within so many minutes (12)
   --quick           one round, 1gbit only
   --json            standard output is one object of JSON; progress goes to standard error
@@ -45,6 +47,7 @@ await runProgram(async (signal) => {
         rounds: { type: 'string', default: '5' },
         'memory-mib': { type: 'string', default: '64' },
         links: { type: 'string', default: '100mbit 1gbit' },
+        gate: { type: 'string', default: 'built-in' },
         'budget-min': { type: 'string', default: '12' },
         quick: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
@@ -62,16 +65,18 @@ await runProgram(async (signal) => {
     text,
     link: parseLink(text),
   }));
+  const gates = values.gate.split(/\s+/).map((word) => oneOf('--gate', word, GATE_TYPES));
+  const chosen = approaches.filter(({ gate }) => gate === undefined || gates.includes(gate));
   const budgetMs = wholeNumber('--budget-min', values['budget-min'], 1, 10_000) * 60_000;
   const output = values.json ? process.stderr : process.stdout;
   const say = (line = '') => output.write(`${line}\n`);
-  explain(memoryMib, say);
+  explain(chosen, memoryMib, say);
   const budget = new Budget(budgetMs, RESERVE_MS);
   await needPrograms({ wrk: 'wrk' }, say, signal);
   const measurements: Measurement[] = [];
   let failures = 0;
   const leftOut = await inRounds({
-    tasks: links.flatMap(({ text, link }) => approaches.map((approach) => ({ approach, text, link }))),
+    tasks: links.flatMap(({ text, link }) => chosen.map((approach) => ({ approach, text, link }))),
     rounds,
     budget,
     signal,
@@ -82,12 +87,12 @@ await runProgram(async (signal) => {
       measurements.push({ approach: approach.key, link: text, round, ...measured });
       const { blackoutMs, failed, lost } = measured;
       const found = `blackout ${figure(blackoutMs)} ms, ${figure(failed)} failed, ${figure(lost)} lost`;
-      say(`${round}/${rounds}  ${text.padEnd(9)} ${approach.title.padEnd(20)} ${found}`);
+      say(`${round}/${rounds}  ${text.padEnd(9)} ${approach.title.padEnd(30)} ${found}`);
     },
     failed({ approach, text }, round, error) {
       failures += 1;
       const reason = error instanceof Error ? error.message : String(error);
-      say(`${round}/${rounds}  ${text.padEnd(9)} ${approach.title.padEnd(20)} NOT MEASURED: ${reason}`);
+      say(`${round}/${rounds}  ${text.padEnd(9)} ${approach.title.padEnd(30)} NOT MEASURED: ${reason}`);
     },
   });
   const summary = summaryOf(measurements);
@@ -101,9 +106,9 @@ await runProgram(async (signal) => {
   return failures === 0 ? 0 : 1;
 });
 
-function explain(memoryMib: number, say: (line?: string) => void): void {
+function explain(chosen: readonly Approach[], memoryMib: number, say: (line?: string) => void): void {
   say(`A web app with ${memoryMib} MiB of sessions moves from one lab host to another, under load from wrk.`);
-  for (const { title, what } of approaches) say(`  ${title}: ${what}`);
+  for (const { title, what } of chosen) say(`  ${title}: ${what}`);
   say('(a) and (b) have a plain TCP forwarder in front that is switched over; it holds nothing back.');
   say(
     `The prober makes ${figure(PROBES_PER_S)} requests a second, whatever becomes of them. blackoutMs is its longest time`,

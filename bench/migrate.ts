@@ -56,6 +56,7 @@ function tell(run: Bench, leftOut: number, options: BenchOptions, say: Say): voi
       all.map(({ cell, ...rest }) => ({ ...cell, link: formatLink(cell.link), ...rest }));
     const report = {
       machine: { ...machine, hosts: run.versions },
+      gate: options.gate,
       measurements: inJson(run.measurements),
       failures: inJson(run.failures),
       unavailable: run.unavailable,

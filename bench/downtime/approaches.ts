@@ -1,7 +1,9 @@
+import type { GateType } from '../../gateway/config/schema.ts';
 import { Outcome } from '../../migrator/events.ts';
 import { createLab, type Lab, type LabHost, type Link } from '../../test/lab/lab.ts';
 import { APP_PORT, FRONT_PORT } from '../../test/system/configs.ts';
 import { startSystem } from '../../test/system/system.ts';
+import { frontsOf } from '../fronts.ts';
 import { type Hand, moveByHand } from '../plain/hand.ts';
 import { LinkMeter } from '../plain/link-meter.ts';
 import { runcByHand, stopApp } from '../plain/runc.ts';
@@ -27,6 +29,8 @@ export interface Approach {
   readonly key: string;
   readonly title: string;
   readonly what: string;
+  /** Of Holdfast's own; absent where it has no part. */
+  readonly gate?: GateType;
   setUp(options: StageOptions): Promise<Stage>;
 }
 
@@ -51,28 +55,39 @@ export const approaches: readonly Approach[] = [
     key: 'holdfast',
     title: '(c) Holdfast',
     what: 'gateway migrate',
-    async setUp({ link, memoryMib, signal }) {
-      const system = await startSystem({ link, app: { memoryMib }, signal });
-      try {
-        const meter = await meterOf(system.lab);
-        return {
-          url: system.url,
-          async move() {
-            const { outcome, error } = await system.migrate('b');
-            if (outcome !== Outcome.succeeded) {
-              throw new Error(`${outcome}: ${error?.message}\n${system.logs()}`);
-            }
-          },
-          bytes: () => meter.bytes(),
-          stop: () => system.stop(),
-        };
-      } catch (error) {
-        await system.stop();
-        throw error;
-      }
-    },
+    gate: 'built-in',
+    setUp: (options) => byHoldfast(options, 'built-in'),
+  },
+  {
+    key: 'holdfast-haproxy',
+    title: '(d) Holdfast, HAProxy in front',
+    what: 'gateway migrate, while users come in by HAProxy',
+    gate: 'haproxy',
+    setUp: (options) => byHoldfast(options, 'haproxy'),
   },
 ];
+
+async function byHoldfast({ link, memoryMib, signal }: StageOptions, gate: GateType): Promise<Stage> {
+  const haproxys = await frontsOf(gate, () => {}, signal);
+  const system = await startSystem({ link, app: { memoryMib }, haproxys, signal });
+  try {
+    const meter = await meterOf(system.lab);
+    return {
+      url: system.url,
+      async move() {
+        const { outcome, error } = await system.migrate('b');
+        if (outcome !== Outcome.succeeded) {
+          throw new Error(`${outcome}: ${error?.message}\n${system.logs()}`);
+        }
+      },
+      bytes: () => meter.bytes(),
+      stop: () => system.stop(),
+    };
+  } catch (error) {
+    await system.stop();
+    throw error;
+  }
+}
 
 /** The app started with runc alone, behind a front without a gate. `memoryMib` is what it has when it comes up on b. */
 async function byHand(

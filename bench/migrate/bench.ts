@@ -78,10 +78,11 @@ export class Bench implements Run {
 
   async #open(signal: AbortSignal): Promise<Stage> {
     if (this.#stage !== undefined) return this.#stage;
-    const { tasks } = this.#options;
+    const { tasks, gate } = this.#options;
     const keys = tasks.flatMap((task) => task.approaches);
     const stage = await Stage.open({
       cells: [...this.#cells, WARM_UP],
+      gate,
       packages: usesPodman(keys) ? PODMAN_PACKAGES : [],
       signal,
       log: (line) => this.#say(`  ${line}`),

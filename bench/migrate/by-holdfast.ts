@@ -24,6 +24,7 @@ export async function measureHoldfast(
   await system.admin.startApp(app, 'a');
   let prober: Prober | undefined;
   try {
+    await system.direct(app);
     prober = await Prober.start({ url: system.url, host: hostName(cell) }, signal);
     await prober.settle();
     const bytesBefore = await meter.bytes();

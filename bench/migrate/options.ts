@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util';
+import { GATE_TYPES, type GateType } from '../../gateway/config/schema.ts';
 import { HoldfastError } from '../../migrator/errors.ts';
 import { parseLink } from '../../test/lab/link.ts';
-import { usage, wholeNumber } from '../demo-options.ts';
+import { oneOf, usage, wholeNumber } from '../demo-options.ts';
 import { approaches } from './approach.ts';
 import { MemoryKind, type Task } from './cell.ts';
 import { quickTasks } from './quick.ts';
@@ -11,6 +12,8 @@ export interface BenchOptions {
   readonly rounds: number;
   /** Absent: as long as it takes. */
   readonly budgetMs?: number;
+  /** What stands in front where Holdfast moves. */
+  readonly gate: GateType;
   readonly svg?: string;
   readonly json: boolean;
 }
@@ -26,6 +29,7 @@ export const HELP = `npm run bench:migrate -- [options]
   --link "LINK …"       100mbit, 1gbit,20ms … (100 Mbit/s and 1 Gbit/s with 0, 20 and 50 ms)
   --memory-kind "K …"   sessions, which compress to a third, or random ("sessions")
   --strategy "S …"      ${keys.join(', ')} (all)
+  --gate G              built-in, or haproxy: Holdfast's moves with the lab's HAProxy in front (built-in)
   --rounds N            measurements of each at most (3)
   --budget-min N        begin nothing that would not end within so many minutes
   --svg FILE            draw the blackouts there
@@ -46,6 +50,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
         link: { type: 'string' },
         'memory-kind': { type: 'string' },
         strategy: { type: 'string' },
+        gate: { type: 'string', default: 'built-in' },
         rounds: { type: 'string', default: '3' },
         'budget-min': { type: 'string' },
         svg: { type: 'string' },
@@ -65,6 +70,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions | 'help
     tasks: values.quick ? quickTasks() : chosenTasks(values),
     rounds: wholeNumber('--rounds', values.rounds, 1, 1_000),
     ...(budget === undefined ? {} : { budgetMs: wholeNumber('--budget-min', budget, 1, 10_000) * 60_000 }),
+    gate: oneOf('--gate', values.gate, GATE_TYPES),
     ...(values.svg === undefined ? {} : { svg: values.svg }),
     json: values.json,
   };
@@ -107,12 +113,6 @@ function words(text: string): string[] {
 
 function numbers(name: string, text: string, most: number): number[] {
   return words(text).map((word) => wholeNumber(name, word, 0, most));
-}
-
-function oneOf<T extends string>(name: string, word: string, known: readonly T[]): T {
-  const found = known.find((one) => one === word);
-  if (found !== undefined) return found;
-  throw usageError(`${name} has ${known.join(', ')}, not ${JSON.stringify(word)}`);
 }
 
 function usageError(message: string): HoldfastError {

@@ -1,7 +1,9 @@
+import type { GateType } from '../../gateway/config/schema.ts';
 import type { Link } from '../../test/lab/lab.ts';
 import { createLab, type LabHost } from '../../test/lab/lab.ts';
 import { type AppSettings, appContainer, FRONT_PORT } from '../../test/system/configs.ts';
 import { type System, startSystem } from '../../test/system/system.ts';
+import { frontsOf } from '../fronts.ts';
 import { LinkMeter } from '../plain/link-meter.ts';
 import { appName, appOf, type Cell } from './cell.ts';
 
@@ -28,17 +30,19 @@ export class Stage {
   /** For the apps of all `cells`; whoever opens it closes it. */
   static async open(options: {
     readonly cells: readonly Cell[];
+    readonly gate: GateType;
     readonly packages: readonly string[];
     readonly signal: AbortSignal;
     readonly log: (line: string) => void;
   }): Promise<Stage> {
-    const { cells, packages, signal, log } = options;
+    const { cells, gate, packages, signal, log } = options;
     const lab = await createLab({ packages, signal, log });
     let system: System | undefined;
     try {
       system = await startSystem({
         lab,
         idle: true,
+        haproxys: await frontsOf(gate, log, signal),
         signal,
         gateway(settings) {
           settings.apps = Object.fromEntries(cells.map((cell) => [appName(cell), settingsOf(cell)]));

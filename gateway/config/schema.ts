@@ -100,7 +100,7 @@ export const HostConfig = Type.Object(
   strict,
 );
 
-const GATE_TYPES = ['built-in', 'haproxy'] as const;
+export const GATE_TYPES = ['built-in', 'haproxy'] as const;
 export type GateType = (typeof GATE_TYPES)[number];
 
 export const GateConfig = Type.Object(

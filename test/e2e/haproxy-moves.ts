@@ -1,27 +1,19 @@
 import type { Test } from 'tap';
-import { getMap } from '../../haproxy/maps.ts';
 import { OneShotRuntime } from '../../haproxy/runtime.ts';
 import { StatKind, showStat } from '../../haproxy/stat.ts';
 import { type MigrationEvent, Step, Strategy } from '../../migrator/events.ts';
-import { gateway } from '../gateway/cli/run.ts';
-import { type Edition, eventually, Haproxy } from '../haproxy/haproxy.ts';
-import { createLab, parseLink } from '../lab/lab.ts';
+import type { Edition, Haproxy } from '../haproxy/haproxy.ts';
+import { parseLink } from '../lab/lab.ts';
 import { APP } from '../system/configs.ts';
 import { startSystem } from '../system/system.ts';
 import { nowMs } from '../workload/exchange.ts';
 import { RemoteLoad } from '../workload/remote-load.ts';
 import { begins } from './scene.ts';
 
-const USERS_PORT = 8000;
 const MOVES = [
   { to: 'b', strategy: Strategy.preCopy, reloads: false },
   { to: 'a', strategy: Strategy.hybrid, reloads: true },
 ];
-
-async function isDirect({ masterSocket, map }: Haproxy): Promise<boolean> {
-  const runtime = new OneShotRuntime({ address: { path: masterSocket } });
-  return (await runtime.ask([getMap(map, APP)], AbortSignal.timeout(5_000)))[0] === 'direct';
-}
 
 /** Requests that HAProxy sent to the app itself, and to the gate. */
 async function sent({ masterSocket }: Haproxy): Promise<{ direct: number; gate: number }> {
@@ -36,24 +28,14 @@ async function sent({ masterSocket }: Haproxy): Promise<{ direct: number; gate: 
  * second move it is reloaded while the app is frozen, and after each move the gateway is killed and started again.
  */
 export async function moveBehindHaproxy(t: Test, edition: Edition): Promise<void> {
-  const haproxy = await Haproxy.create(edition);
-  t.teardown(() => haproxy.stop());
-  const lab = await createLab({ link: parseLink('1gbit') });
-  t.teardown(() => lab.down());
   const system = await startSystem({
-    lab,
+    link: parseLink('1gbit'),
     app: { memoryMib: 16 },
-    gateway: (settings) => {
-      settings.gate = { type: 'haproxy', sockets: [haproxy.masterSocket], map: haproxy.map };
-    },
+    haproxys: [edition],
   });
   t.teardown(() => system.stop());
-  const users = `${lab.gatewayAddress}:${USERS_PORT}`;
-  const how = ['haproxy', 'config', '-c', `${system.dir}/gateway.yaml`];
-  const { stdout } = await gateway([...how, '--bind', users, '--socket', haproxy.socket]);
-  await haproxy.begin(stdout);
-  await eventually('HAProxy to go the direct way', () => isDirect(haproxy));
-  const load = await RemoteLoad.start({ url: `http://${users}`, ratePerS: 200, clients: 16 });
+  const [haproxy] = system.haproxys.all as [Haproxy];
+  const load = await RemoteLoad.start({ url: system.url, ratePerS: 200, clients: 16 });
   t.teardown(() => load.stop());
 
   const windows = [];
@@ -74,7 +56,7 @@ export async function moveBehindHaproxy(t: Test, edition: Edition): Promise<void
     t.equal(ended.outcome, 'succeeded', `to ${to}, ${strategy}: ${ended.error?.message ?? 'as ordered'}`);
     t.match(await system.instances(), [{ host: to, status: 'running' }], 'one instance, and it runs there');
     t.ok((ended.figures.heldRequests ?? 0) > 0, `${ended.figures.heldRequests} requests were held`);
-    await eventually('HAProxy to go the direct way', () => isDirect(haproxy));
+    await system.direct();
     const { direct } = await sent(haproxy);
     await load.flowing(10_000);
     t.ok((await sent(haproxy)).direct > direct, 'requests go directly again');
@@ -82,7 +64,7 @@ export async function moveBehindHaproxy(t: Test, edition: Edition): Promise<void
     await system.gateway.kill({ restart: false });
     await load.flowing(10_000);
     await system.gateway.start({ supervise: false });
-    await eventually('HAProxy to go the direct way', () => isDirect(haproxy));
+    await system.direct();
   }
   const { total, faults } = await load.finish(windows);
   t.match(
@@ -91,5 +73,5 @@ export async function moveBehindHaproxy(t: Test, edition: Edition): Promise<void
     faults.join('\n') || 'all requests were answered, once, in one chain',
   );
   t.same(await system.leftovers(), [], 'nothing is left over on either host');
-  if (!t.passing()) t.comment(`${system.logs()}\n${haproxy.log()}`);
+  if (!t.passing()) t.comment(system.logs());
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -29,8 +29,11 @@ export async function editions(): Promise<Edition[] | string> {
   if (why !== false) return why;
   const signal = AbortSignal.timeout(PREPARE_TIMEOUT_MS);
   await needPrograms({ haproxy: 'haproxy' }, () => {}, signal);
-  const root = await ensureRootfs(() => {}, signal);
-  return [{ name: 'the HAProxy of this machine' }, { name: "the HAProxy of the lab's hosts", root }];
+  return [{ name: 'the HAProxy of this machine' }, await labEdition(() => {}, signal)];
+}
+
+export async function labEdition(log: (line: string) => void, signal: AbortSignal): Promise<Edition> {
+  return { name: "the HAProxy of the lab's hosts", root: await ensureRootfs(log, signal) };
 }
 
 /** Where a HAProxy under test has what, in a directory of its own that it sees under the same name. */
@@ -57,18 +60,19 @@ export class Haproxy implements Places {
   readonly #edition: Edition;
   #child: ChildProcess | undefined;
 
-  private constructor(edition: Edition, dir: string) {
+  private constructor(edition: Edition, dir: string, map: string) {
     this.#edition = edition;
     this.dir = dir;
     this.socket = path.join(dir, 'admin.sock');
     this.masterSocket = path.join(dir, 'master.sock');
-    this.map = path.join(dir, 'apps.map');
+    this.map = map;
   }
 
-  /** A directory for it, and an empty map; nothing runs. */
-  static async create(edition: Edition): Promise<Haproxy> {
-    const haproxy = new Haproxy(edition, await mkdtemp(path.join(tmpdir(), 'holdfast-haproxy-')));
-    await writeFile(haproxy.map, '');
+  /** A directory for it, and an empty map unless it is to have that of `another`; nothing runs. */
+  static async create(edition: Edition, another?: Haproxy): Promise<Haproxy> {
+    const dir = await mkdtemp(path.join(tmpdir(), 'holdfast-haproxy-'));
+    const haproxy = new Haproxy(edition, dir, another?.map ?? path.join(dir, 'apps.map'));
+    if (another === undefined) await writeFile(haproxy.map, '');
     return haproxy;
   }
 
@@ -103,9 +107,12 @@ export class Haproxy implements Places {
         ? [...guard, ...haproxy]
         : ['unshare', '-m', '--propagation', 'private', 'sh', '-ec'];
     if (root !== undefined) {
+      const seen = [...new Set([this.dir, path.dirname(this.map)])].map(
+        (dir) => `mkdir -p "$0${dir}"; mount --bind ${dir} "$0${dir}"`,
+      );
       command.push(
-        `mount -t tmpfs tmpfs "$0/tmp"; mkdir -p "$0$1"; mount --bind "$1" "$0$1"; root=$0; shift; exec "$@"`,
-        ...[root, this.dir, ...guard, 'chroot', root, ...haproxy],
+        `mount -t tmpfs tmpfs "$0/tmp"; ${seen.join('; ')}; exec "$@"`,
+        ...[root, ...guard, 'chroot', root, ...haproxy],
       );
     }
     try {
@@ -180,6 +187,10 @@ export class Haproxy implements Places {
 
   log(): string {
     return readFileSync(path.join(this.dir, 'log'), 'utf8');
+  }
+
+  logTail(lines: number): string {
+    return existsSync(this.dir) ? this.log().trimEnd().split('\n').slice(-lines).join('\n') : '(no log)';
   }
 
   async #answers(): Promise<void> {

@@ -19,6 +19,8 @@ export const APP_PORT = 8080;
 export const AGENT_PORT = 7443;
 export const ADMIN_PORT = 9100;
 export const FRONT_PORT = 8080;
+/** Of the first HAProxy in front; the second has the next one. */
+export const HAPROXY_PORT = 8000;
 
 export interface AppOptions {
   /** Of session records; Node's own memory comes on top. */

@@ -7,6 +7,7 @@ import { parse, stringify } from 'yaml';
 import type { MigrationEvent } from '../../migrator/events.ts';
 import type { MigrationRequest } from '../../migrator/orders.ts';
 import { build, PLAIN_NODE, repoDir } from '../build.mjs';
+import type { Edition } from '../haproxy/haproxy.ts';
 import { createLab, type Lab, type LabHost, type Link } from '../lab/lab.ts';
 import { disksDir } from '../lab/names.ts';
 import { Admin, type EndedEvent } from './admin.ts';
@@ -23,6 +24,7 @@ import {
   type GatewaySettings,
   gatewaySettings,
 } from './configs.ts';
+import { Haproxys } from './haproxys.ts';
 import { additions, type Instance, type Inventory, instancesOn, inventoryOf } from './inspect.ts';
 import { Supervised } from './supervised.ts';
 
@@ -33,6 +35,8 @@ export interface SystemOptions {
   readonly hosts?: readonly string[];
   readonly link?: Link;
   readonly app?: AppOptions;
+  /** HAProxys to stand in front; none when not given. */
+  readonly haproxys?: readonly Edition[];
   /** Change the settings before they are written. */
   readonly gateway?: (settings: GatewaySettings) => void;
   readonly agent?: (settings: AgentSettings, host: string) => void;
@@ -53,19 +57,27 @@ export class System {
   readonly admin: Admin;
   /** Where users reach the app. */
   readonly url: string;
+  /** All the places where they do: more than one with more than one HAProxy. */
+  readonly urls: readonly string[];
+  readonly haproxys: Haproxys;
   readonly gateway: Supervised;
   /** Configuration, keys, logs and the gateway's state; gone after `stop`. */
   readonly dir: string;
   readonly #agents: ReadonlyMap<string, Supervised>;
+  readonly #program: string;
   readonly #ownsLab: boolean;
   #empty: ReadonlyMap<string, Inventory> = new Map();
 
-  constructor(lab: Lab, dir: string, program: string, ownsLab: boolean) {
+  constructor(lab: Lab, dir: string, program: string, haproxys: Haproxys, ownsLab: boolean) {
     this.lab = lab;
     this.dir = dir;
+    this.#program = program;
     this.#ownsLab = ownsLab;
     this.admin = new Admin(`http://${adminAddress(lab)}:${ADMIN_PORT}`);
-    this.url = `http://${lab.gatewayAddress}:${FRONT_PORT}`;
+    this.haproxys = haproxys;
+    const own = `http://${lab.gatewayAddress}:${FRONT_PORT}`;
+    this.urls = haproxys.all.length === 0 ? [own] : haproxys.urls;
+    this.url = this.urls[0] ?? own;
     this.gateway = gatewayProgram(dir, program, this.admin.url);
     this.#agents = new Map(
       [...lab.hosts.values()].map((host) => [host.name, agentProgram(host, dir, program)]),
@@ -78,8 +90,9 @@ export class System {
     return agent;
   }
 
-  /** Start agents and gateway. */
+  /** Start agents, the gateway, and what stands in front of it. */
   async start(options: { supervise: boolean }): Promise<void> {
+    await this.haproxys.begin(this.#program, path.join(this.dir, GATEWAY_FILE));
     await Promise.all([...this.#agents.values()].map((agent) => agent.start(options)));
     // Of the gateway a test decides itself when it comes back.
     await this.gateway.start({ supervise: false });
@@ -105,6 +118,12 @@ export class System {
       const response = await fetch(`${this.url}/health`, { signal: AbortSignal.timeout(1_000) });
       if (!response.ok) throw new Error(`/health answered ${response.status}`);
     });
+    await this.direct();
+  }
+
+  /** Settles when nothing of Holdfast is in the users' way, where that is so while nothing moves: with HAProxy. */
+  async direct(app = APP): Promise<void> {
+    await this.haproxys.direct(app);
   }
 
   /** Move the app, and follow it to its end, however it ends. */
@@ -139,12 +158,15 @@ export class System {
   /** The end of every part's log, for when something went wrong. */
   logs(lines = 25): string {
     const parts = [this.gateway, ...this.#agents.values()];
-    return parts.map((part) => `── ${part.name}\n${part.logTail(lines)}`).join('\n');
+    const own = parts.map((part) => `── ${part.name}\n${part.logTail(lines)}`);
+    const fronts = this.haproxys.all.map((haproxy) => `── HAProxy\n${haproxy.logTail(lines)}`);
+    return [...own, ...fronts].join('\n');
   }
 
   /** Take everything down. May be called twice, and at any point. */
   async stop(): Promise<void> {
-    await Promise.allSettled([...this.#agents.values(), this.gateway].map((part) => part.stop()));
+    const parts = [...this.#agents.values(), this.gateway, this.haproxys];
+    await Promise.allSettled(parts.map((part) => part.stop()));
     if (this.#ownsLab) await this.lab.down();
     await rm(this.dir, { recursive: true, force: true });
   }
@@ -170,11 +192,12 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   // On the lab's disk, which goes away with the lab whatever becomes of this process.
   await mkdir(disksDir(lab.name), { recursive: true });
   const dir = await mkdtemp(path.join(disksDir(lab.name), 'system-'));
-  const system = new System(lab, dir, program, options.lab === undefined);
+  const haproxys = await Haproxys.create(options.haproxys ?? [], lab.gatewayAddress);
+  const system = new System(lab, dir, program, haproxys, options.lab === undefined);
   try {
     log(`hosts ${[...lab.hosts.keys()].join(', ')} are up; certificates and configuration`);
     await issueAll(lab, path.join(dir, 'pki'));
-    await writeConfigs(lab, dir, options);
+    await writeConfigs(lab, dir, haproxys, options);
     signal?.throwIfAborted();
     log('starting an agent on each host, and the gateway');
     await system.start({ supervise: options.supervise ?? true });
@@ -193,9 +216,15 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   }
 }
 
-async function writeConfigs(lab: Lab, dir: string, options: SystemOptions): Promise<void> {
+async function writeConfigs(
+  lab: Lab,
+  dir: string,
+  haproxys: Haproxys,
+  options: SystemOptions,
+): Promise<void> {
   await mkdir(path.join(dir, 'gateway-state'), { recursive: true });
   const gateway = gatewaySettings(lab, dir);
+  haproxys.configure(gateway);
   options.gateway?.(gateway);
   await writeFile(path.join(dir, GATEWAY_FILE), stringify(gateway));
   for (const host of lab.hosts.values()) {

@@ -9,6 +9,8 @@ import { pace } from './pace.ts';
 export interface LoadOptions {
   /** The origin to call: `http://127.0.0.1:8080`. */
   readonly url: string;
+  /** Origins of further fronts of the same app: the clients are shared out among all of them. */
+  readonly others?: readonly string[];
   /** The Host header, when the front tells apps apart by it. */
   readonly host?: string;
   readonly ratePerS: number;
@@ -40,10 +42,12 @@ export class Load {
 
   /** Starts at once. */
   constructor(options: LoadOptions) {
-    this.#options = { timeoutMs: 30_000, postShare: 0.3, ...options };
-    const { clients, url } = options;
-    const { timeoutMs } = this.#options;
-    this.#pools = Array.from({ length: clients }, () => openConnections({ url, timeoutMs }));
+    this.#options = { timeoutMs: 30_000, postShare: 0.3, others: [], ...options };
+    const { timeoutMs, others } = this.#options;
+    const urls = [options.url, ...others];
+    this.#pools = Array.from({ length: options.clients }, (_, client) =>
+      openConnections({ url: urls[client % urls.length] ?? options.url, timeoutMs }),
+    );
     this.#pacing = pace(options.ratePerS, (n, atMs) => this.#visit(n, atMs), this.#stopping.signal);
   }
 

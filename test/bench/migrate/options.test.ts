@@ -20,7 +20,7 @@ t.test('without options every cell is measured in every way', async (t) => {
       approaches.map(({ key }) => key),
     );
   }
-  t.match(options, { rounds: 3, budgetMs: undefined, svg: undefined, json: false });
+  t.match(options, { rounds: 3, budgetMs: undefined, gate: 'built-in', svg: undefined, json: false });
 });
 
 t.test('every strategy of the product is among the approaches, and so is the choice of one', async (t) => {
@@ -31,7 +31,19 @@ t.test('every strategy of the product is among the approaches, and so is the cho
 t.test('cells can be chosen by each of what they vary in', async (t) => {
   const options = parsed(
     ...['--memory-mib', '64 8', '--dirty', '5', '--link', '1gbit 100mbit,20ms', '--memory-kind', 'random'],
-    ...['--strategy', 'runc pre-copy', '--rounds', '7', '--budget-min', '2', '--svg', 'out.svg', '--json'],
+    ...[
+      '--strategy',
+      'runc pre-copy',
+      '--rounds',
+      '7',
+      '--budget-min',
+      '2',
+      '--svg',
+      'out.svg',
+      '--json',
+      '--gate',
+      'haproxy',
+    ],
   );
   t.same(cells(options), [
     '64 MiB of random bytes, 5 MiB/s dirty, 1gbit',
@@ -40,7 +52,7 @@ t.test('cells can be chosen by each of what they vary in', async (t) => {
     '8 MiB of random bytes, 5 MiB/s dirty, 100mbit,20ms',
   ]);
   for (const task of options.tasks) t.same(task.approaches, ['runc', 'pre-copy']);
-  t.match(options, { rounds: 7, budgetMs: 120_000, svg: 'out.svg', json: true });
+  t.match(options, { rounds: 7, budgetMs: 120_000, svg: 'out.svg', json: true, gate: 'haproxy' });
 });
 
 t.test('the quick run has ten minutes and the cells that promises are made for', async (t) => {
@@ -60,6 +72,7 @@ t.test('what makes no sense is refused by name', async (t) => {
     ['--memory-mib', ' '],
     ['--strategy', 'post-haste'],
     ['--memory-kind', 'velvet'],
+    ['--gate', 'garden'],
     ['--rounds', '0'],
     ['--budget-min', '0'],
     ['--rnuds', '3'],
