@@ -1,24 +1,54 @@
-import { haproxyConfig } from '../haproxy/config-text.ts';
+import { type ConfigFinding, checkHaproxyConfig } from '../haproxy/config-check.ts';
+import { type ConfigTextOptions, haproxyConfig } from '../haproxy/config-text.ts';
 import { formatAddress, parseAddress } from './config/address.ts';
 import type { GatewayConfig } from './config/schema.ts';
 
 /** Beyond the longest time an answer may take here, so that it is the gateway that tells what went wrong. */
 const GRACE_MS = 5_000;
 
+/** Where things are as HAProxy sees them. */
+export interface HaproxyPlaces {
+  /** Where users come in. */
+  readonly bind: string;
+  /** Where Holdfast is reached, if not at its `listen`. */
+  readonly gate?: string;
+  /** The runtime socket of a worker. */
+  readonly socket: string;
+}
+
+const PLACES: HaproxyPlaces = { bind: ':80', socket: '/run/haproxy/holdfast.sock' };
+
 /** The haproxy.cfg that goes with a configuration. */
-export function haproxyText(
+export function haproxyText(config: GatewayConfig, places: HaproxyPlaces): string {
+  return haproxyConfig(textOptions(config, places));
+}
+
+/**
+ * What an existing haproxy.cfg lacks for a configuration.
+ *
+ * @throws HoldfastError `HAPROXY_FRONTEND_UNCLEAR`
+ */
+export function checkHaproxyText(
+  text: string,
   config: GatewayConfig,
-  { bind, gate, socket }: { readonly bind: string; readonly gate?: string; readonly socket: string },
-): string {
+  { gate, frontend }: { readonly gate?: string; readonly frontend?: string },
+): ConfigFinding[] {
+  const places = gate === undefined ? PLACES : { ...PLACES, gate };
+  return checkHaproxyConfig(text, textOptions(config, places), frontend);
+}
+
+function textOptions(config: GatewayConfig, { bind, gate, socket }: HaproxyPlaces): ConfigTextOptions {
   const { timeouts } = config;
   const apps = Object.entries(config.apps);
   const longestHoldMs = Math.max(0, ...apps.map(([, { hold }]) => hold.maxMs));
-  return haproxyConfig({
+  return {
     bind,
     gate: gate ?? reachable(config.listen),
     map: config.gate.map,
     statsSocket: socket,
+    sockets: config.gate.sockets,
     apps: apps.map(([name, { match }]) => ({ name, matches: match })),
+    longestHoldMs,
     timeouts: {
       connectMs: timeouts.connectMs,
       serverMs: Math.max(longestHoldMs + timeouts.responseMs, timeouts.responseIdleMs) + GRACE_MS,
@@ -26,7 +56,7 @@ export function haproxyText(
       requestHeadMs: timeouts.clientHeadMs,
       keepAliveMs: timeouts.keepAliveMs,
     },
-  });
+  };
 }
 
 /** A gateway that listens on all addresses is reached on its own machine. */

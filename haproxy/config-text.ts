@@ -1,4 +1,10 @@
-import { APP_SERVER, backendOf, GATE_BACKEND, GATE_SERVER, Way } from './names.ts';
+import { advised, beginning, header, type Need, option, required, timeout, value } from './config-needs.ts';
+import { type AppText, appRoutes, directWay, gateWay } from './config-routes.ts';
+import { appServer, gateServer } from './config-servers.ts';
+import { judgeSockets } from './config-sockets.ts';
+import { backendOf, GATE_BACKEND } from './names.ts';
+
+export type { AppText };
 
 export interface ConfigTextOptions {
   /** Where users come in: `:80`, `10.0.0.1:8000`. */
@@ -8,7 +14,11 @@ export interface ConfigTextOptions {
   readonly map: string;
   /** Of a worker, when Holdfast is not to use that of the master. */
   readonly statsSocket: string;
+  /** The runtime sockets that Holdfast is given. */
+  readonly sockets?: readonly string[];
   readonly apps: readonly AppText[];
+  /** How long a request may be held. */
+  readonly longestHoldMs?: number;
   readonly timeouts: {
     readonly connectMs: number;
     /** A held request is answered late: its hold is in this time. */
@@ -19,15 +29,131 @@ export interface ConfigTextOptions {
   };
 }
 
-export interface AppText {
+/** A part of haproxy.cfg, and what is needed in it. */
+export interface NeededSection {
+  readonly kind: 'global' | 'frontend' | 'backend';
   readonly name: string;
-  /** Undefined: any host, any path. */
-  readonly matches: readonly { readonly host?: string | undefined; readonly path?: string | undefined }[];
+  readonly needs: readonly Need[];
+}
+
+/** What may as well be said in a section itself as in its defaults. */
+export interface DefaultNeed extends Need {
+  readonly of: 'frontends' | 'backends' | 'both';
+}
+
+const ABOUT_LOG = 'What HAProxy has to tell.';
+const ABOUT_CLIENT = 'Who asks, for the app: the same on either way.';
+
+export function neededSections(options: ConfigTextOptions): NeededSection[] {
+  const { apps, bind, gate, map, sockets = [], statsSocket } = options;
+  return [
+    {
+      kind: 'global',
+      name: '',
+      needs: [
+        advised('log stdout format raw local0 notice', ABOUT_LOG, beginning('log')),
+        required(
+          `stats socket ${statsSocket} mode 600 level admin`,
+          'To change servers and maps takes level admin: whoever may open this socket may do so.',
+          judgeSockets(sockets),
+        ),
+        advised(
+          'hard-stop-after 1h',
+          'What a worker has in hand at a reload is let finish, this long at most.',
+          beginning('hard-stop-after'),
+        ),
+      ],
+    },
+    {
+      kind: 'frontend',
+      name: 'holdfast',
+      needs: [
+        required(
+          `bind ${bind}`,
+          'TLS and HTTP/2 end here:  bind :443 ssl crt /etc/haproxy/certs alpn h2,http/1.1',
+          beginning('bind'),
+        ),
+        advised(
+          'http-request set-header X-Forwarded-For %[src]',
+          ABOUT_CLIENT,
+          header('x-forwarded-for', 'forwardfor'),
+        ),
+        advised(
+          'http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]',
+          ABOUT_CLIENT,
+          header('x-forwarded-proto'),
+        ),
+        advised(
+          'http-request set-header X-Forwarded-Host %[req.hdr(host)]',
+          ABOUT_CLIENT,
+          header('x-forwarded-host'),
+        ),
+        advised('http-request del-header Forwarded', ABOUT_CLIENT),
+        ...appRoutes(apps),
+        directWay(map, apps),
+        gateWay(),
+      ],
+    },
+    { kind: 'backend', name: GATE_BACKEND, needs: [gateServer(gate, false)] },
+    ...apps.map(({ name }): NeededSection => {
+      return { kind: 'backend', name: backendOf(name), needs: [appServer(), gateServer(gate, true)] };
+    }),
+  ];
+}
+
+export function neededDefaults({ timeouts, longestHoldMs }: ConfigTextOptions): DefaultNeed[] {
+  const { connectMs, clientMs, serverMs, requestHeadMs, keepAliveMs } = timeouts;
+  const time = (name: string, ms: number, why: string) =>
+    advised(`timeout ${name} ${ms}ms`, why, timeout(name, ms));
+  return [
+    {
+      ...required(
+        'mode http',
+        'Requests are told apart, and go one way or the other.',
+        value('mode', 'http'),
+      ),
+      of: 'both',
+    },
+    { ...advised('log global', ABOUT_LOG, beginning('log')), of: 'frontends' },
+    {
+      ...advised(
+        'option idle-close-on-response',
+        'A worker that is leaving after a reload answers once more before it closes a user’s idle connection.',
+        option('idle-close-on-response'),
+      ),
+      of: 'frontends',
+    },
+    { ...time('connect', connectMs, 'How long an app may take to accept a connection.'), of: 'backends' },
+    { ...time('client', clientMs, 'How long a user may say nothing.'), of: 'frontends' },
+    {
+      ...required(
+        `timeout server ${serverMs}ms`,
+        'A request that is held waits for its answer for as long as the hold lasts: this is longer.',
+        timeout('server', serverMs, longestHoldMs),
+      ),
+      of: 'backends',
+    },
+    { ...time('http-request', requestHeadMs, 'Until a request’s head is there.'), of: 'frontends' },
+    { ...time('http-keep-alive', keepAliveMs, 'Until the next request begins.'), of: 'frontends' },
+    {
+      ...advised(
+        'timeout tunnel 1h',
+        'Upgraded connections (WebSockets); a move waits for their end.',
+        beginning('timeout', 'tunnel'),
+      ),
+      of: 'backends',
+    },
+  ];
 }
 
 /** A whole haproxy.cfg, with comments, that `haproxy -c` accepts from 2.6 on. */
 export function haproxyConfig(options: ConfigTextOptions): string {
-  const { bind, gate, map, statsSocket, apps, timeouts } = options;
+  const [global, ...others] = neededSections(options);
+  const sections = [
+    ...(global === undefined ? [] : [global]),
+    { kind: 'defaults', name: '', needs: neededDefaults(options) },
+    ...others,
+  ];
   return `# HAProxy in front of apps that Holdfast moves, from \`gateway haproxy config\`.
 #
 # While nothing moves, HAProxy sends requests to the apps itself. During a move Holdfast has it send an app's requests to
@@ -35,109 +161,44 @@ export function haproxyConfig(options: ConfigTextOptions): string {
 # where each app is, and the map that says of each whether it is reached directly. What the map does not say goes by way
 # of the gate, so a HAProxy that was just started or reloaded is on the safe side until Holdfast has told it more.
 #
-# Once:  touch ${map}
+# Once:  touch ${options.map}
 # Start it with a master process, which also tells of workers that are leaving after a reload, and give that socket to
 # Holdfast (gate.sockets):  haproxy -W -S /run/haproxy-master.sock -f /etc/haproxy/haproxy.cfg
 # Debian's service does so already.
-
-global
-  log stdout format raw local0 notice
-  # To change servers and maps takes level admin: whoever may open this socket may do so.
-  stats socket ${statsSocket} mode 600 level admin
-  # What a worker has in hand at a reload is let finish, this long at most.
-  hard-stop-after 1h
-
-defaults
-  mode http
-  log global
-  # Connections to an app are kept for the next request, and all closed before a move.
-  option http-keep-alive
-  # A worker that is leaving after a reload answers once more before it closes a user's idle connection.
-  option idle-close-on-response
-  timeout connect ${timeouts.connectMs}ms
-  timeout client ${timeouts.clientMs}ms
-  # A request that is held waits for its answer for as long as the hold lasts: this is longer.
-  timeout server ${timeouts.serverMs}ms
-  timeout http-request ${timeouts.requestHeadMs}ms
-  timeout http-keep-alive ${timeouts.keepAliveMs}ms
-  # Upgraded connections (WebSockets); a move waits for their end.
-  timeout tunnel 1h
-
-frontend holdfast
-  bind ${bind}
-  # TLS and HTTP/2 end here:  bind :443 ssl crt /etc/haproxy/certs alpn h2,http/1.1
-
-  # Who asks, for the app: the same on either way.
-  http-request set-header X-Forwarded-For %[src]
-  http-request set-header X-Forwarded-Proto http unless { ssl_fc }
-  http-request set-header X-Forwarded-Proto https if { ssl_fc }
-  http-request set-header X-Forwarded-Host %[req.hdr(host)]
-  http-request del-header Forwarded
-
-  # Which app: the most exact host decides, then the longest path.
-${routes(apps)}
-  # Which way. Nobody's requests go to the gate too, and are answered 404 there.
-  use_backend ${backendOf('%[var(txn.holdfast_app)]')} if { var(txn.holdfast_app),map(${map},${Way.gate}) -m str ${Way.direct} }
-  default_backend ${GATE_BACKEND}
-
-# Holdfast's own gate. It takes what HAProxy says of the client as it is, so nobody else should reach it.
-backend ${GATE_BACKEND}
-  server ${GATE_SERVER} ${gate}
-${apps.map((app) => backend(app, gate)).join('')}`;
+${sections.map(printer()).join('')}`;
 }
 
-function backend({ name }: AppText, gate: string): string {
-  return `
-# Where the app is, Holdfast says; until then it is in maintenance, and the gate takes its place.
-backend ${backendOf(name)}
-  balance roundrobin
-  # Add "option httpchk GET /health" if the app has such a page; as it is, its port must take connections.
-  server ${APP_SERVER} 127.0.0.1:1 check inter 500ms rise 1 fall 3 disabled
-  server ${GATE_SERVER} ${gate} backup
-`;
+const ABOUT_SECTIONS: Readonly<Record<string, string>> = {
+  [GATE_BACKEND]:
+    'Holdfast’s own gate. It takes what HAProxy says of the client as it is, so nobody else should reach it.',
+};
+
+/** Prints sections, and what a line is for the first time it is there. */
+function printer() {
+  const said = new Set(['']);
+  return ({ kind, name, needs }: { kind: string; name: string; needs: readonly Need[] }): string => {
+    const lines = ['', ...comment(ABOUT_SECTIONS[name] ?? '', ''), `${kind} ${name}`.trim()];
+    for (const { text, why } of needs) {
+      if (!said.has(why)) lines.push(...comment(why, '  '));
+      said.add(why);
+      lines.push(`  ${text}`);
+    }
+    return lines.map((line) => `${line}\n`).join('');
+  };
 }
 
-interface Match {
-  readonly app: string;
-  readonly host: string | undefined;
-  readonly path: string;
-}
+const WIDTH = 110;
 
-function routes(apps: readonly AppText[]): string {
-  const matches = apps.flatMap(({ name, matches }) =>
-    matches.map(
-      ({ host, path = '/' }): Match => ({
-        app: name,
-        host: host?.toLowerCase(),
-        path: path.endsWith('/') ? path.slice(0, -1) : path,
-      }),
-    ),
-  );
-  return matches
-    .sort((a, b) => rank(b.host) - rank(a.host) || b.path.length - a.path.length)
-    .map(route)
-    .join('');
-}
-
-/** Exact hosts, then wildcards with the longest first, then any. */
-function rank(host: string | undefined): number {
-  if (host === undefined) return -1;
-  return host.startsWith('*.') ? host.length : 1_000;
-}
-
-function route({ app, host, path }: Match, index: number): string {
-  const name = `holdfast_${index}`;
+function comment(text: string, indent: string): string[] {
+  if (text === '') return [];
   const lines: string[] = [];
-  const conditions = ['!{ var(txn.holdfast_app) -m found }'];
-  if (host !== undefined) {
-    const [how, what] = host.startsWith('*.') ? ['end', host.slice(1)] : ['str', host];
-    lines.push(`  acl ${name}_host req.hdr(host),field(1,:),lower -m ${how} ${what}`);
-    conditions.push(`${name}_host`);
+  let line = `${indent}#`;
+  for (const word of text.split(' ')) {
+    if (line.length + 1 + word.length > WIDTH) {
+      lines.push(line);
+      line = `${indent}#`;
+    }
+    line += ` ${word}`;
   }
-  if (path !== '') {
-    lines.push(`  acl ${name}_path path -m str ${path}`, `  acl ${name}_path path_beg ${path}/`);
-    conditions.push(`${name}_path`);
-  }
-  lines.push(`  http-request set-var(txn.holdfast_app) str(${app}) if ${conditions.join(' ')}`);
-  return `${lines.join('\n')}\n`;
+  return [...lines, line];
 }

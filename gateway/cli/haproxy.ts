@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { haproxyCheckCommand } from './haproxy-check.ts';
 import { print } from './text.ts';
 
 export function haproxyCommand(program: Command): void {
@@ -17,4 +18,5 @@ export function haproxyCommand(program: Command): void {
       ]);
       print(haproxyText(await loadGatewayConfig(options.config), options));
     });
+  haproxyCheckCommand(haproxy);
 }
