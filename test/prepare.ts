@@ -1,6 +1,8 @@
-/** What `npm test` prepares before it runs, so that no test waits for it: the programs, HAProxy and the lab's root file system. */
+/** What `npm test` prepares before it runs, so that no test waits for it: the programs, HAProxy, the lab's root file systems. */
 import { HoldfastError } from '../migrator/errors.ts';
 import { build } from './build.mjs';
+import { DOCKER_PACKAGES } from './lab/docker.ts';
+import { ensureAppImage } from './lab/docker-image.ts';
 import { checkMachine, needPrograms } from './lab/machine.ts';
 import { ensureRootfs } from './lab/rootfs.ts';
 
@@ -12,7 +14,8 @@ try {
   const signal = AbortSignal.timeout(PREPARE_TIMEOUT_MS);
   await checkMachine({ delay: true }, say, signal);
   await needPrograms({ haproxy: 'haproxy' }, say, signal);
-  await ensureRootfs(say, signal);
+  await ensureAppImage(say, signal); // From the plain root file system, which comes with it.
+  await ensureRootfs(say, signal, DOCKER_PACKAGES);
 } catch (error) {
   if (!(error instanceof HoldfastError)) throw error;
   say(`${error.message}; ${error.mend}`);

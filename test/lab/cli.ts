@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { Command } from 'commander';
 import { HoldfastError } from '../../migrator/errors.ts';
+import { createDockerLab } from './docker.ts';
 import { createLab, leftovers, openLab, parseLink, pruneLabs } from './lab.ts';
 import { formatLink } from './link.ts';
 import { gatewayAddress } from './network.ts';
@@ -27,10 +28,15 @@ const program = new Command('lab')
 named('up', 'make a lab that stays until it is taken down')
   .option('--hosts <names>', 'names of the hosts, with commas', 'a,b')
   .option('--link <spec>', 'bandwidth and delay of every host: 1gbit,5ms', 'unlimited')
-  .action(async ({ name, hosts, link }: { name: string; hosts: string; link: string }) => {
-    const lab = await createLab({ name, hosts: hosts.split(','), link: parseLink(link), keep: true, log });
-    printStatus(lab.name);
-  });
+  .option('--docker', 'with a Docker Engine on each host', false)
+  .action(
+    async ({ name, hosts, link, docker }: { name: string; hosts: string; link: string; docker: boolean }) => {
+      const options = { name, hosts: hosts.split(','), link: parseLink(link), keep: true, log };
+      if (docker) await createDockerLab(options);
+      else await createLab(options);
+      printStatus(name);
+    },
+  );
 
 named('down', 'remove a lab and all that runs in it').action(({ name }: { name: string }) => {
   removeLab(name);

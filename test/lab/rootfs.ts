@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
@@ -6,6 +5,7 @@ import path from 'node:path';
 import { anySignal } from '../../migrator/any-signal.ts';
 import { HoldfastError } from '../../migrator/errors.ts';
 import { run } from '../../migrator/process.ts';
+import { withLock } from './lock.ts';
 import { needPrograms } from './machine.ts';
 import { cacheDir } from './names.ts';
 
@@ -42,7 +42,6 @@ const GUARD = [
   ...['--kill-child', '--mount-proc', '--'],
 ];
 const BUILD_TIMEOUT_MS = 900_000;
-const LOCK_TIMEOUT_MS = 1_200_000;
 
 /**
  * The directory of the root file system all hosts stand on; built on first use, then shared by all runs. With
@@ -131,23 +130,4 @@ async function debianMirror(signal: AbortSignal): Promise<string> {
   throw new HoldfastError('LAB_NO_MIRROR', 'apt on this machine is set to no Debian mirror', {
     mend: 'run the lab on Debian, with a deb line for its main archive in the sources of apt',
   });
-}
-
-/** Hold a lock file while `body` runs. flock(1) holds it for us, and the kernel lets go when this process dies. */
-async function withLock(file: string, signal: AbortSignal, body: () => Promise<void>): Promise<void> {
-  const deadline = anySignal([signal, AbortSignal.timeout(LOCK_TIMEOUT_MS)]);
-  const holder = spawn('flock', [file, 'sh', '-c', 'echo locked; exec cat'], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  try {
-    await new Promise<void>((resolve, reject) => {
-      holder.stdout.once('data', () => resolve());
-      holder.once('error', reject);
-      holder.once('close', () => reject(new Error(`flock on ${file} has ended`)));
-      deadline.addEventListener('abort', () => reject(deadline.reason), { once: true });
-    });
-    await body();
-  } finally {
-    holder.stdin.end();
-  }
 }

@@ -10,6 +10,7 @@ import { build, PLAIN_NODE, repoDir } from '../build.mjs';
 import type { Edition } from '../haproxy/haproxy.ts';
 import { createLab, type Lab, type LabHost, type Link } from '../lab/lab.ts';
 import { disksDir } from '../lab/names.ts';
+import { Supervised } from '../lab/supervised.ts';
 import { Admin, type EndedEvent } from './admin.ts';
 import { issueAll } from './certificates.ts';
 import {
@@ -26,7 +27,6 @@ import {
 } from './configs.ts';
 import { Haproxys } from './haproxys.ts';
 import { additions, type Instance, type Inventory, instancesOn, inventoryOf } from './inspect.ts';
-import { Supervised } from './supervised.ts';
 
 export interface SystemOptions {
   /** A lab that is up already, and stays up afterwards. */
