@@ -1,6 +1,7 @@
 import type {
   AdmitReply,
   AgentInfo,
+  BringReply,
   ExamineReply,
   MeasureReply,
   PageInReply,
@@ -31,7 +32,9 @@ export interface Agent {
     signal: AbortSignal,
   ): Promise<void>;
   connect(id: string, options: { container: string; to: string }, signal: AbortSignal): Promise<void>;
+  bring(id: string, signal: AbortSignal): Promise<BringReply>;
   preCopy(id: string, signal: AbortSignal): Promise<PreCopyReply>;
+  standBy(id: string, signal: AbortSignal): Promise<void>;
   freeze(id: string, signal: AbortSignal): Promise<{ frozenAt: number }>;
   dump(id: string, memory: DumpMemory, signal: AbortSignal): Promise<void>;
   send(id: string, signal: AbortSignal): Promise<SendReply>;

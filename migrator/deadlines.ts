@@ -8,6 +8,8 @@ export const Deadlines = {
   planMs: 20_000,
   prepareMs: 30_000,
   preCopyMs: 600_000,
+  bringMs: 3_600_000,
+  standByMs: 60_000,
   freezeMs: 5_000,
   dumpMs: 60_000,
   sendMs: 120_000,

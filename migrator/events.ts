@@ -6,7 +6,12 @@ export const Step = {
   preflight: 'preflight',
   plan: 'plan',
   prepare: 'prepare',
+  /** Only of containers that own more than memory. */
+  bring: 'bring',
   preCopy: 'pre-copy',
+  /** Beside `pre-copy`: what has changed since it was brought. */
+  bringAgain: 'bring-again',
+  standBy: 'stand-by',
   hold: 'hold',
   freeze: 'freeze',
   dump: 'dump',
@@ -76,6 +81,9 @@ export interface Figures {
   readonly totalMs: number;
   readonly bytesSent?: number;
   readonly imageBytes?: number;
+  /** Of the container's image and files, on the link; of containers that own more than memory. */
+  readonly layerBytes?: number;
+  readonly fileBytes?: number;
   readonly heldRequests?: number;
   /** Of memory that was compared and found the same at both ends, when that was ordered. */
   readonly verifiedBytes?: number;

@@ -7,7 +7,7 @@ import { leaseMs } from './hold-budget.ts';
 import { isInstanceLost, isLossOfDestination } from './loss.ts';
 import { pageIn } from './page-in.ts';
 import { type Planned, predictionOf } from './planner/planner.ts';
-import { preflight } from './preflight.ts';
+import { type Admitted, preflight } from './preflight.ts';
 import { Steps, within } from './steps.ts';
 import { Tally } from './tally.ts';
 import { IfItFails, wayBack, wayBackFromLoss } from './undo.ts';
@@ -45,12 +45,14 @@ export class Migration {
    * next reader must go on. Never rejects for a migration that failed.
    */
   async run(): Promise<Outcome | undefined> {
+    let admitted: Admitted;
     try {
-      await this.#plan(await this.#preflight());
+      admitted = await this.#preflight();
+      await this.#plan(admitted.footprint);
     } catch (error) {
       return this.#end(Outcome.refused, error);
     }
-    return this.#carryOut(() => this.#wayThere.go());
+    return this.#carryOut(() => this.#wayThere.go(admitted));
   }
 
   /** Finish or undo what a crashed gateway left behind. The gate holds the app's requests meanwhile. */
@@ -114,13 +116,13 @@ export class Migration {
     return this.#end(Outcome.succeeded);
   }
 
-  async #preflight(): Promise<Footprint> {
+  async #preflight(): Promise<Admitted> {
     const { order, source, destination } = this.#context;
     return this.#steps.make(
       Step.preflight,
       Deadlines.preflightMs,
       (signal) => preflight(order, source, destination, signal),
-      ({ memoryBytes, processes }) => ({ memoryBytes, processes }),
+      ({ footprint: { memoryBytes, processes } }) => ({ memoryBytes, processes }),
     );
   }
 

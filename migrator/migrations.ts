@@ -117,7 +117,7 @@ export class Migrations {
     const order = orderOf(request, { ...this.#options, underWay: this.#underWay });
     const { source, destination } = this.#endsOf(order);
     const within = (ms: number) => anySignal([this.#stop.signal, AbortSignal.timeout(ms)]);
-    const footprint = await preflight(order, source, destination, within(Deadlines.preflightMs));
+    const { footprint } = await preflight(order, source, destination, within(Deadlines.preflightMs));
     const hosts = { source, destination, footprint };
     return (await planner.plan(order, hosts, within(Deadlines.planMs))).plan;
   }

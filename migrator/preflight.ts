@@ -5,6 +5,13 @@ import { HoldfastError } from './errors.ts';
 /** What stands against a move, found before anything was touched. */
 export class Objection extends HoldfastError {}
 
+/** What preflight has learnt of a move that nothing stands against. */
+export interface Admitted {
+  readonly footprint: Footprint;
+  /** Whether the container owns more than memory, which has to be brought. */
+  readonly brings: boolean;
+}
+
 /**
  * Ask both ends what stands against the move, while nothing has been touched yet.
  *
@@ -15,12 +22,12 @@ export async function preflight(
   source: Agent,
   destination: Agent,
   signal: AbortSignal,
-): Promise<Footprint> {
+): Promise<Admitted> {
   const { id, container } = order;
-  const { footprint, findings } = await source.examine(id, container, signal);
+  const { footprint, findings, brings } = await source.examine(id, container, signal);
   const admission = await destination.admit(id, container, footprint, signal);
   const all: Finding[] = [...findings, ...admission.findings];
-  if (all[0] === undefined) return footprint;
+  if (all[0] === undefined) return { footprint, brings };
   const message = all.map((finding) => finding.message).join('; ');
   throw new Objection(all[0].code, message, { mend: all.map((finding) => finding.mend).join('; ') });
 }

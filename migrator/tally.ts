@@ -1,4 +1,5 @@
 import type { PageInReply } from './agent/protocol.ts';
+import type { CarriedBytes } from './engine/engine.ts';
 import type { Figures } from './events.ts';
 
 /** What one migration costs, as it comes to be known. Moments are by this process's `performance.now()`. */
@@ -10,6 +11,12 @@ export class Tally {
 
   add(figures: Omit<Figures, 'totalMs'>): void {
     this.#figures = { ...this.#figures, ...figures };
+  }
+
+  /** What the container owns besides its memory, and was put on the link now. */
+  carried({ layerBytes, fileBytes }: CarriedBytes): void {
+    const { layerBytes: layersBefore = 0, fileBytes: filesBefore = 0 } = this.#figures;
+    this.add({ layerBytes: layersBefore + layerBytes, fileBytes: filesBefore + fileBytes });
   }
 
   frozen(at: number): void {

@@ -29,12 +29,14 @@ export class WayThere {
   }
 
   /** Settles with the commit; when it rejects there was none. */
-  async go(): Promise<void> {
+  async go({ brings }: { brings: boolean }): Promise<void> {
     await this.#prepare();
-    await this.#preCopy();
+    if (brings) await this.#bring(Step.bring);
+    await this.#ahead(brings);
+    if (brings) await this.#standBy();
     const budget = await this.#hold();
     await this.#freeze(budget);
-    await this.#transfer(budget);
+    await this.#transfer(budget, brings);
     if (this.#context.order.verify) await this.#restoreVerified(budget);
     else await this.#restore(budget);
     await this.#healthCheck(budget);
@@ -68,14 +70,48 @@ export class WayThere {
     });
   }
 
-  async #preCopy(): Promise<void> {
+  /**
+   * Memory goes last, and what was written to files meanwhile beside it: what has changed since has to go over in the
+   * freeze.
+   */
+  async #ahead(brings: boolean): Promise<void> {
+    if (!sendsAhead(this.#context.order.strategy)) return;
+    const stop = new AbortController();
+    const works = [
+      this.#preCopy(stop.signal),
+      ...(brings ? [this.#bring(Step.bringAgain, stop.signal)] : []),
+    ];
+    for (const work of works) work.catch((error: unknown) => stop.abort(error));
+    // The way back begins when nothing is under way any more.
+    await Promise.allSettled(works);
+    stop.signal.throwIfAborted();
+  }
+
+  async #preCopy(stop: AbortSignal): Promise<void> {
     const { order, source } = this.#context;
-    if (!sendsAhead(order.strategy)) return;
     await this.#steps.make(
       Step.preCopy,
       Deadlines.preCopyMs,
-      (signal) => source.preCopy(order.id, signal),
+      (signal) => source.preCopy(order.id, anySignal([signal, stop])),
       ({ rounds, pageBytes, bytesSent }) => ({ rounds, pageBytes, bytesSent }),
+    );
+  }
+
+  async #bring(step: Step, stop?: AbortSignal): Promise<void> {
+    const { order, source } = this.#context;
+    const carried = await this.#steps.make(
+      step,
+      Deadlines.bringMs,
+      (signal) => source.bring(order.id, stop ? anySignal([signal, stop]) : signal),
+      ({ layerBytes, fileBytes }) => ({ layerBytes, fileBytes }),
+    );
+    this.#tally.carried(carried);
+  }
+
+  async #standBy(): Promise<void> {
+    const { order, destination } = this.#context;
+    await this.#steps.make(Step.standBy, Deadlines.standByMs, (signal) =>
+      destination.standBy(order.id, signal),
     );
   }
 
@@ -107,19 +143,20 @@ export class WayThere {
     });
   }
 
-  async #transfer(budget: AbortSignal): Promise<void> {
+  async #transfer(budget: AbortSignal, brings: boolean): Promise<void> {
     const { order, source } = this.#context;
     const memory = fetchesOnDemand(order.strategy) ? DumpMemory.leftInPlace : DumpMemory.inImages;
     await this.#steps.make(Step.dump, Deadlines.dumpMs, (signal) =>
       source.dump(order.id, memory, anySignal([signal, budget])),
     );
-    const { bytesSent, imageBytes } = await this.#steps.make(
+    const { bytesSent, imageBytes, ...rest } = await this.#steps.make(
       Step.send,
       Deadlines.sendMs,
       (signal) => source.send(order.id, anySignal([signal, budget])),
-      (reply) => ({ bytesSent: reply.bytesSent, imageBytes: reply.imageBytes }),
+      ({ layerBytes, fileBytes, ...reply }) => (brings ? { ...reply, layerBytes, fileBytes } : reply),
     );
     this.#tally.add({ bytesSent, imageBytes });
+    if (brings) this.#tally.carried(rest);
   }
 
   async #restore(budget: AbortSignal): Promise<void> {

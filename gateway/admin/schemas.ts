@@ -76,6 +76,8 @@ const Figures = Type.Object({
   totalMs: Type.Number(),
   bytesSent: Type.Optional(Type.Integer()),
   imageBytes: Type.Optional(Type.Integer()),
+  layerBytes: Type.Optional(Type.Integer()),
+  fileBytes: Type.Optional(Type.Integer()),
   heldRequests: Type.Optional(Type.Integer()),
   verifiedBytes: Type.Optional(Type.Integer()),
   pageInMs: Type.Optional(

@@ -26,6 +26,8 @@ interface Awaited {
   readonly kept: KeptPages;
   readonly keepBytes: number;
   readonly leaseMs: number;
+  /** More than memory is to come: the lease begins when this host has been told that the freeze is next. */
+  readonly standsBy: boolean;
 }
 
 /** What arrives at a destination before its restore: pages sent ahead, then the checkpoint. */
@@ -61,10 +63,17 @@ export class Arrivals {
     });
   }
 
-  /** From now on it may come. The lease begins. */
-  expect(id: string, { keepBytes, leaseMs }: { keepBytes: number; leaseMs: number }): void {
-    this.#awaited.set(id, { kept: new KeptPages({ limitBytes: keepBytes }), keepBytes, leaseMs });
-    this.#leases.begin(id, leaseMs);
+  /** From now on it may come. The lease begins, unless more is to be brought first. */
+  expect(id: string, awaited: Omit<Awaited, 'kept'>): void {
+    const { keepBytes } = awaited;
+    this.#awaited.set(id, { ...awaited, kept: new KeptPages({ limitBytes: keepBytes }) });
+    this.#beginLease(id);
+  }
+
+  /** All that was to be brought ahead is here, and the freeze is next. The lease begins. */
+  stoodBy(id: string): void {
+    this.#awaited.set(id, { ...this.#awaitedOf(id, 'stand-by'), standsBy: false });
+    this.#beginLease(id);
   }
 
   /** Whether uploads of this migration are awaited. @throws HoldfastError when they are not */
@@ -96,11 +105,11 @@ export class Arrivals {
     const { container } = this.#record(id, 'pages', [Phase.prepared]);
     await this.#host.turns.take(id, container, Deadlines.preCopyMs, async (signal) => {
       this.#record(id, 'pages', [Phase.prepared]);
-      const { keepBytes, leaseMs } = this.#awaitedOf(id, 'pages');
+      const awaited = this.#awaitedOf(id, 'pages');
       // At once, so that nothing of an attempt before this one takes memory meanwhile.
-      const kept = new KeptPages({ limitBytes: keepBytes });
-      this.#awaited.set(id, { kept, keepBytes, leaseMs });
-      this.#leases.begin(id, Deadlines.preCopyMs);
+      const kept = new KeptPages({ limitBytes: awaited.keepBytes });
+      this.#awaited.set(id, { ...awaited, kept });
+      if (!awaited.standsBy) this.#leases.begin(id, Deadlines.preCopyMs);
       try {
         const workspace = this.#host.workspaces.of(id);
         await this.#host.workspaces.emptyImages(workspace);
@@ -112,7 +121,7 @@ export class Arrivals {
           signal,
         });
       } finally {
-        if (!this.#leases.isFenced(id)) this.#leases.begin(id, leaseMs);
+        if (!awaited.standsBy && !this.#leases.isFenced(id)) this.#beginLease(id);
       }
     });
   }
@@ -141,6 +150,11 @@ export class Arrivals {
         throw error;
       }
     });
+  }
+
+  #beginLease(id: string): void {
+    const { standsBy, leaseMs } = this.#awaitedOf(id, 'prepare');
+    this.#leases.begin(id, standsBy ? Deadlines.bringMs : leaseMs);
   }
 
   #awaitedOf(id: string, call: string): Awaited {

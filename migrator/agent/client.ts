@@ -8,6 +8,7 @@ import type { TlsMaterial } from '../pki/tls-files.ts';
 import {
   AdmitReply,
   AgentInfo,
+  BringReply,
   ContainersReply,
   ErrorReply,
   ExamineReply,
@@ -95,6 +96,14 @@ export class AgentClient implements Agent {
 
   async connect(id: string, options: { container: string; to: string }, signal: AbortSignal): Promise<void> {
     await this.#step(id, 'connect', options, Nothing, signal);
+  }
+
+  bring(id: string, signal: AbortSignal): Promise<BringReply> {
+    return this.#step(id, 'bring', {}, BringReply, signal);
+  }
+
+  async standBy(id: string, signal: AbortSignal): Promise<void> {
+    await this.#step(id, 'stand-by', {}, Nothing, signal);
   }
 
   preCopy(id: string, signal: AbortSignal): Promise<PreCopyReply> {

@@ -12,6 +12,9 @@ export const Deadlines = {
   prepareMs: 30_000,
   connectMs: 5_000,
   preCopyMs: 600_000,
+  /** Of an image and files, over whatever link. */
+  bringMs: 3_600_000,
+  standByMs: 60_000,
   freezeMs: 10_000,
   dumpMs: 120_000,
   sendMs: 300_000,

@@ -22,6 +22,7 @@ import {
   type Upload,
 } from './protocol.ts';
 import { isOver, type MigrationRecord, Phase } from './records.ts';
+import { TakingIn } from './taking-in.ts';
 
 const RETRY_MS = 1_000;
 
@@ -31,11 +32,13 @@ export class DestinationSide {
   readonly #pagers: Pagers;
   readonly #leases = new Leases((id) => this.#expire(id));
   readonly #arrivals: Arrivals;
+  readonly takingIn: TakingIn;
   #closed = false;
 
   constructor(host: HostContext) {
     this.#host = host;
     this.#pagers = new Pagers(host);
+    this.takingIn = new TakingIn(host, this.#leases);
     this.#arrivals = new Arrivals(host, this.#leases, (id, container) => this.#pagers.listen(id, container));
   }
 
@@ -71,7 +74,7 @@ export class DestinationSide {
           pagesFrom === undefined ? undefined : this.#pagers.start(id, pagesFrom, signal),
         ]);
       } finally {
-        this.#arrivals.expect(id, { keepBytes, leaseMs });
+        this.#arrivals.expect(id, { keepBytes, leaseMs, standsBy: engine.belongings !== undefined });
       }
     });
   }
@@ -86,11 +89,24 @@ export class DestinationSide {
     await this.#arrivals.receive(id, what, request, response);
   }
 
+  /** Do what can be done of a restore before there are images. The lease begins. */
+  async standBy(id: string): Promise<void> {
+    const { container } = this.#record(id, 'stand-by', [Phase.prepared]);
+    await this.#host.turns.take(id, container, Deadlines.standByMs, async (signal) => {
+      this.#record(id, 'stand-by', [Phase.prepared]);
+      this.takingIn.refuseUnlessOver(id, 'stand-by');
+      const workspace = this.#host.workspaces.of(id);
+      await engineOf(this.#host, container).belongings?.standBy(container, workspace, signal);
+      this.#arrivals.stoodBy(id);
+    });
+  }
+
   /** @param frozen nothing is to run before `resume`: the reply then says when the instance was there */
   async restore(id: string, frozen = false): Promise<RestoreReply> {
     const { container } = this.#record(id, 'restore', [Phase.received]);
     return this.#host.turns.take(id, container, Deadlines.restoreMs, async (signal) => {
       const record = this.#record(id, 'restore', [Phase.received]);
+      this.takingIn.refuseUnlessOver(id, 'restore');
       await this.#host.records.note({ ...record, phase: Phase.restoring });
       this.#arrivals.end(id); // The restore needs the memory.
       const engine = engineOf(this.#host, container);
@@ -228,6 +244,7 @@ export class DestinationSide {
       const record = this.#host.records.get(id) ?? known;
       if (isForGood(record)) throw migrationOver(id, record.phase);
       if (isOver(record)) return;
+      await this.takingIn.stop(id);
       await engineOf(this.#host, container).remove(container, signal);
       await this.#pagers.stop(id, signal);
       await this.#host.workspaces.remove(id);

@@ -20,6 +20,11 @@ import { rangeSums, sums } from './sums.ts';
 /** A migration's id is a file's name here. */
 const MigrationParams = Type.Object({ id: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$' }) });
 const UploadParams = Type.Object({ ...MigrationParams.properties, what: Type.Enum(Upload) });
+const StreamParams = Type.Object({
+  ...MigrationParams.properties,
+  what: Type.String({ pattern: '^[a-z0-9-]{1,64}$' }),
+});
+type StreamParams = Static<typeof StreamParams>;
 const SumParams = Type.Object({ ...MigrationParams.properties, pid: Type.Integer({ minimum: 1 }) });
 type SumParams = Static<typeof SumParams>;
 const schema = { params: MigrationParams };
@@ -44,6 +49,7 @@ export function sourceRoutes(app: FastifyInstance, source: SourceSide): void {
       return {};
     },
   );
+  app.post<Params>('/v1/migrations/:id/bring', { schema }, ({ params }) => source.bring(params.id));
   app.post<Params>('/v1/migrations/:id/pre-copy', { schema }, ({ params }) => source.preCopy(params.id));
   app.post<Params>('/v1/migrations/:id/freeze', { schema }, ({ params }) =>
     source.freeze(params.id, performance.now()),
@@ -80,6 +86,7 @@ export function destinationRoutes(app: FastifyInstance, destination: Destination
     { schema: { ...schema, body: RestoreRequest } },
     ({ params, body }) => destination.restore(params.id, body.frozen),
   );
+  step(app, 'stand-by', (id) => destination.standBy(id));
   app.post<Params>('/v1/migrations/:id/resume', { schema }, ({ params }) => destination.resume(params.id));
   step(app, 'health', (id) => destination.health(id));
   step(app, 'commit', (id) => destination.commit(id));
@@ -123,6 +130,21 @@ export function peerRoutes(
         await destination.receive(id, what, request.raw, reply.raw);
       } catch (error) {
         log.warn({ migrationId: id, error: toErrorBody(error) }, `${what} did not arrive`);
+        if (!reply.raw.headersSent) reply.raw.destroy();
+      }
+    },
+  );
+  app.post<{ Params: StreamParams }>(
+    '/v1/migrations/:id/belongings/:what',
+    { schema: { params: StreamParams } },
+    async (request, reply) => {
+      const { id, what } = request.params;
+      destination.takingIn.refuseUnlessAwaited(id);
+      reply.hijack();
+      try {
+        await destination.takingIn.take(id, what, request.raw, reply.raw);
+      } catch (error) {
+        log.warn({ migrationId: id, error: toErrorBody(error) }, `${what} was not taken in`);
         if (!reply.raw.headersSent) reply.raw.destroy();
       }
     },

@@ -127,7 +127,10 @@ export class Peer {
    * @param checkpoint.left the frozen processes whose memory is not in the images and is to be put into them
    * @throws HoldfastError see `upload`, `readImages`, `frozenCheckpoint`
    */
-  async send(checkpoint: Checkpoint, signal: AbortSignal): Promise<SendReply> {
+  async send(
+    checkpoint: Checkpoint,
+    signal: AbortSignal,
+  ): Promise<Pick<SendReply, 'bytesSent' | 'imageBytes'>> {
     const { dir, written, left } = checkpoint;
     const { index, tables } = this.#ahead ?? {
       index: new PageIndex({ byContent: false }), // A page is taken for another only where that was asked for.

@@ -15,13 +15,16 @@ import { DumpMemory } from '../engine/engine.ts';
  * | `POST /v1/migrations/ID/admit` | destination | gateway |
  * | `POST /v1/migrations/ID/prepare` | destination | gateway |
  * | `POST /v1/migrations/ID/connect` | source | gateway |
- * | `POST /v1/migrations/ID/pre-copy` | source | gateway |
+ * | `POST /v1/migrations/ID/bring` | source | gateway: send ahead what the container owns besides its memory |
+ * | `POST /v1/migrations/ID/pre-copy` | source | gateway; `bring` may be under way meanwhile |
+ * | `POST /v1/migrations/ID/stand-by` | destination | gateway: the freeze is next |
  * | `POST /v1/migrations/ID/freeze` | source | gateway |
  * | `POST /v1/migrations/ID/dump` | source | gateway |
  * | `POST /v1/migrations/ID/send` | source | gateway |
  * | `GET  /v1/migrations/ID/images` | destination | another agent: may I send, and what can you decode? |
  * | `PUT  /v1/migrations/ID/pages` | destination | another agent: memory ahead of the checkpoint, in the same stream |
  * | `PUT  /v1/migrations/ID/images` | destination | another agent; the stream is told in docs/transfer.md |
+ * | `POST /v1/migrations/ID/belongings/WHAT` | destination | another agent: a stream between its engine and the one here, see docs/transfer.md |
  * | `POST /v1/migrations/ID/restore` | destination | gateway |
  * | `POST /v1/migrations/ID/resume` | destination | gateway: let what was restored frozen go on |
  * | `POST /v1/migrations/ID/sums` | both | gateway: checksums of what the frozen processes have in memory |
@@ -101,7 +104,12 @@ export const Footprint = Type.Object({
 });
 
 export const ExamineRequest = Type.Object({ container: Type.String() });
-export const ExamineReply = Type.Object({ footprint: Footprint, findings: Type.Array(Finding) });
+/** `brings`: whether the container has belongings, so that `bring` and `stand-by` are to be called. */
+export const ExamineReply = Type.Object({
+  footprint: Footprint,
+  findings: Type.Array(Finding),
+  brings: Type.Boolean(),
+});
 
 /** `to`: the other agent. */
 export const MeasureRequest = Type.Object({ to: Type.String({ pattern: '^https://' }) });
@@ -162,11 +170,20 @@ export const PreCopyReply = Type.Object({
   /** On the wire, TLS included. */
   bytesSent: Type.Integer(),
 });
+/** See `CarriedBytes`. */
+const Carried = { layerBytes: Type.Integer(), fileBytes: Type.Integer() };
+export const BringReply = Type.Object({
+  ...Carried,
+  /** On the wire so far, TLS included, without memory. */
+  bytesSent: Type.Integer(),
+});
 export const SendReply = Type.Object({
   /** On the wire since the link was opened, TLS included: what was sent ahead is in it. */
   bytesSent: Type.Integer(),
   /** What the checkpoint measures on disk. */
   imageBytes: Type.Integer(),
+  /** Of what the container owns besides, what went over during the freeze. */
+  ...Carried,
 });
 /** `frozen`: no process is to run before `resume`. */
 export const RestoreRequest = Type.Object({ frozen: Type.Optional(Type.Boolean()) });
@@ -200,6 +217,7 @@ export type ExamineReply = Static<typeof ExamineReply>;
 export type AdmitReply = Static<typeof AdmitReply>;
 export type FreezeReply = Static<typeof FreezeReply>;
 export type PreCopyReply = Static<typeof PreCopyReply>;
+export type BringReply = Static<typeof BringReply>;
 export type SendReply = Static<typeof SendReply>;
 export type RestoreRequest = Static<typeof RestoreRequest>;
 export type DumpRequest = Static<typeof DumpRequest>;

@@ -6,6 +6,7 @@ import { answerMemory } from '../memory/frozen-memory.ts';
 import { Effort, threadsFor } from '../memory/pace.ts';
 import { PageReaders } from '../memory/page-readers.ts';
 import { whyNotRead } from '../memory/system-page.ts';
+import { Bringing } from './bringing.ts';
 import { Deadlines } from './deadlines.ts';
 import {
   engineOf,
@@ -18,6 +19,7 @@ import {
 } from './host.ts';
 import { Peer } from './peer.ts';
 import {
+  type BringReply,
   type ExamineReply,
   type FreezeReply,
   MigrationRole,
@@ -25,34 +27,33 @@ import {
   type SendReply,
 } from './protocol.ts';
 import { isOver, type MigrationRecord, Phase } from './records.ts';
+import { Sendings } from './sendings.ts';
 
 type SourceEnd = typeof Phase.thawed | typeof Phase.finished | typeof Phase.lost;
-
-interface Sending {
-  readonly sent: Promise<SendReply>;
-  readonly stop: AbortController;
-}
 
 /** The side that gives a container away. It stays frozen until the gateway says `thaw` or `finish`. */
 export class SourceSide {
   readonly #host: HostContext;
   /** Links that stand ready. They do not outlive this process; a migration without one can only go back. */
   readonly #peers = new Map<string, Peer>();
-  /** Checkpoints on their way. */
-  readonly #sendings = new Map<string, Sending>();
+  readonly #bringing: Bringing;
+  readonly #sendings: Sendings;
   /** Whoever reads the memory of what is frozen is told when it will be no more. */
   readonly #frozen = new Map<string, AbortController>();
 
   constructor(host: HostContext) {
     this.#host = host;
+    this.#bringing = new Bringing(host);
+    this.#sendings = new Sendings(this.#bringing);
   }
 
   async examine(id: string, container: string): Promise<ExamineReply> {
     refuseIfBusy(this.#host, container, id);
     const engine = engineOf(this.#host, container);
-    return this.#host.turns.take(id, container, Deadlines.examineMs, (signal) =>
-      engine.examine(container, signal),
-    );
+    return this.#host.turns.take(id, container, Deadlines.examineMs, async (signal) => ({
+      ...(await engine.examine(container, signal)),
+      brings: engine.belongings !== undefined,
+    }));
   }
 
   async connect(id: string, container: string, url: string): Promise<void> {
@@ -66,9 +67,16 @@ export class SourceSide {
       const peer = await Peer.connect({ url, migrationId: id, tls: this.#host.tls, readers, signal });
       peer.makeReady();
       this.#peers.set(id, peer);
+      this.#bringing.connect(id, container, url);
       await this.#host.workspaces.make(id);
       await this.#host.records.save({ id, container, role: MigrationRole.source, phase: Phase.connected });
     });
+  }
+
+  /** Send ahead what the container owns besides its memory, while it runs. */
+  async bring(id: string): Promise<BringReply> {
+    const { container } = this.#record(id, 'bring', Phase.connected);
+    return this.#bringing.ahead(id, container);
   }
 
   /** Send ahead what the container has in memory, while it runs. */
@@ -103,10 +111,10 @@ export class SourceSide {
   async dump(id: string, memory: DumpMemory): Promise<void> {
     const { container } = this.#record(id, 'dump', Phase.frozen);
     await this.#host.turns.take(id, container, Deadlines.dumpMs, async (signal) => {
-      const { phase } = this.#record(id, 'dump', Phase.frozen);
+      const record = this.#record(id, 'dump', Phase.frozen);
       const peer = this.#peers.get(id);
-      if (!peer) throw wrongPhase(id, `${phase} and not connected`, 'dump');
-      await this.#stopSending(id); // Of a dump before this one: its files are about to be written anew.
+      if (!peer) throw wrongPhase(id, `${record.phase} and not connected`, 'dump');
+      await this.#sendings.stop(id); // Of a dump before this one: its files are about to be written anew.
       const workspace = this.#host.workspaces.of(id);
       const engine = engineOf(this.#host, container);
       // What belongs into the images is read here, in parallel; CRIU itself would do it page by page.
@@ -114,10 +122,7 @@ export class SourceSide {
       const left = readHere ? () => engine.processes(container) : undefined;
       if (!left) this.#lookAhead(id, peer, await engine.processes(container));
       const dumped = engine.dump(container, workspace, left ? DumpMemory.leftInPlace : memory, signal);
-      const stop = new AbortController();
-      const sent = peer.send({ dir: workspace.imagesDir, written: dumped, left }, stop.signal);
-      sent.catch(() => {}); // Told by `send`, which may come later or never.
-      this.#sendings.set(id, { sent, stop });
+      this.#sendings.begin(record, peer, { dir: workspace.imagesDir, written: dumped, left });
       await dumped;
     });
   }
@@ -126,15 +131,9 @@ export class SourceSide {
     const { container } = this.#record(id, 'send', Phase.frozen);
     return this.#host.turns.take(id, container, Deadlines.sendMs, async (signal) => {
       const { phase } = this.#record(id, 'send', Phase.frozen);
-      const sending = this.#sendings.get(id);
-      if (!sending) throw wrongPhase(id, `${phase} and not dumped`, 'send');
-      const stop = () => sending.stop.abort(signal.reason);
-      signal.addEventListener('abort', stop, { once: true });
-      try {
-        return await sending.sent;
-      } finally {
-        signal.removeEventListener('abort', stop);
-      }
+      const sent = await this.#sendings.sent(id, signal);
+      if (!sent) throw wrongPhase(id, `${phase} and not dumped`, 'send');
+      return sent;
     });
   }
 
@@ -169,7 +168,8 @@ export class SourceSide {
     if (!known) return;
     if (known.role !== MigrationRole.source) throw unknownMigration(id);
     if (known.phase !== Phase.finishing) this.#host.turns.interrupt(known.container, id);
-    await this.#stopSending(id);
+    await this.#bringing.stop(id);
+    await this.#sendings.stop(id);
     await this.#host.turns.take(id, known.container, Deadlines.undoMs, async (signal) => {
       const record = this.#host.records.get(id) ?? known;
       if (record.phase === Phase.thawed) return;
@@ -213,6 +213,7 @@ export class SourceSide {
   }
 
   close(): void {
+    this.#bringing.close();
     for (const peer of this.#peers.values()) peer.close();
     this.#peers.clear();
     for (const id of [...this.#frozen.keys()]) this.#stopReading(id);
@@ -241,7 +242,8 @@ export class SourceSide {
   }
 
   async #end(record: MigrationRecord, phase: SourceEnd): Promise<void> {
-    await this.#stopSending(record.id);
+    await this.#sendings.stop(record.id);
+    await this.#bringing.end(record.id, record.container);
     this.#peers.get(record.id)?.close();
     this.#peers.delete(record.id);
     await this.#host.records.save({ ...record, phase });
@@ -269,15 +271,6 @@ export class SourceSide {
     );
     this.#frozen.get(id)?.abort(reason);
     this.#frozen.delete(id);
-  }
-
-  /** Whoever waits for it is told; the images are not read any more when this settles. */
-  async #stopSending(id: string): Promise<void> {
-    const sending = this.#sendings.get(id);
-    if (!sending) return;
-    sending.stop.abort(new HoldfastError('INTERRUPTED', 'the migration was called off while it was sent'));
-    await sending.sent.catch(() => {});
-    this.#sendings.delete(id);
   }
 
   #record(id: string, call: string, phase?: Phase): MigrationRecord {

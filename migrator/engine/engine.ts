@@ -1,3 +1,5 @@
+import type { Duplex } from 'node:stream';
+
 /** What can be told of a container on a host, whatever runs it. */
 export const ContainerState = {
   absent: 'absent',
@@ -69,6 +71,47 @@ export interface RangeSum {
   readonly sum: string;
 }
 
+/** Opens streams to the same engine at the other end of a migration. */
+export interface Carrier {
+  /**
+   * A stream that `receive` is given there. It half-closes: `end()` at one end is 'end' at the other. It finishes once
+   * `receive` has settled, and its error is what `receive` failed with. Each costs a round trip, so have few.
+   *
+   * @param what a name that both ends know: [a-z0-9-]{1,64}
+   * @throws HoldfastError `LINK_BROKEN`, what the other agent answers
+   */
+  open(what: string, signal: AbortSignal): Promise<Duplex>;
+}
+
+/** What was put on the link, by what it is. */
+export interface CarriedBytes {
+  readonly layerBytes: number;
+  readonly fileBytes: number;
+}
+
+/**
+ * What a container owns besides its memory and has to bring along: its image, its settings, its files. An engine whose
+ * containers are made of the same at both ends has none of it.
+ */
+export interface Belongings {
+  /** Source, while the app runs. May be repeated: what is there already is not sent again. */
+  sendAhead(name: string, workspace: Workspace, carrier: Carrier, signal: AbortSignal): Promise<CarriedBytes>;
+  /** Source, container frozen, while it is dumped: what has changed since. */
+  sendRest(name: string, workspace: Workspace, carrier: Carrier, signal: AbortSignal): Promise<CarriedBytes>;
+  /** Destination: the other end of a stream. Settles when all of it has been taken in. */
+  receive(
+    name: string,
+    workspace: Workspace,
+    what: string,
+    stream: Duplex,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** Destination, shortly before the freeze: whatever of a restore does not need the images. */
+  standBy(name: string, workspace: Workspace, signal: AbortSignal): Promise<void>;
+  /** Source: the migration is over, however it ended; nothing is watched for it any more. May be repeated. */
+  letGo(name: string): Promise<void>;
+}
+
 /**
  * What a host can do with containers. One implementation per container engine.
  *
@@ -77,6 +120,7 @@ export interface RangeSum {
  */
 export interface Engine {
   readonly name: string;
+  readonly belongings?: Belongings;
   /** The container names this engine was told of. */
   containers(): readonly string[];
   status(name: string, signal: AbortSignal): Promise<ContainerStatus>;

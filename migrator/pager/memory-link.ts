@@ -8,6 +8,7 @@ import { ByteReader } from '../transfer/byte-reader.ts';
 import { codecOf, codecs, Encoding } from '../transfer/codec.ts';
 import { damaged, linkBroken, linkStalled } from '../transfer/errors.ts';
 import type { Link } from '../transfer/link.ts';
+import { refusalOf } from '../transfer/refusal.ts';
 
 /** With a question under way and no byte of an answer for this long, the link counts as cut and is made anew. */
 const CUT_MS = 3_000;
@@ -16,7 +17,6 @@ const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1_000;
 /** For the source to hear that nothing more is asked of it. */
 const FAREWELL_MS = 500;
-const LONGEST_REFUSAL = 64 * 1024;
 
 /** Pages of a process that are asked for. */
 export interface Question {
@@ -221,23 +221,4 @@ async function decode({ encoding, rawBytes }: Answer, payload: Buffer): Promise<
   });
   if (raw.length !== rawBytes) throw damaged('pages of another length than was said');
   return raw;
-}
-
-/** What an agent answers instead of a stream. */
-async function refusalOf(response: IncomingMessage): Promise<HoldfastError> {
-  let text = '';
-  response.setEncoding('utf8');
-  for await (const part of response) {
-    text += part;
-    if (text.length > LONGEST_REFUSAL) break;
-  }
-  try {
-    const body = JSON.parse(text) as ErrorBody;
-    if (typeof body.code === 'string' && typeof body.message === 'string') return fromErrorBody(body);
-  } catch {
-    // Not an agent of ours.
-  }
-  return new HoldfastError('AGENT_ANSWER_INVALID', `the source answered ${response.statusCode}`, {
-    mend: 'run the same version of Holdfast everywhere',
-  });
 }

@@ -62,6 +62,59 @@ for (const strategy of Object.values(Strategy)) {
   );
 }
 
+for (const strategy of Object.values(Strategy)) {
+  t.test(
+    `${strategy} of an app that owns more than memory brings it first, and what has changed since`,
+    async (t) => {
+      const world = new World();
+      world.brings = true;
+      const migrations = await open(world, t.testdir());
+      const id = await move(migrations, strategy);
+      t.equal(migrations.get(id)?.state, 'succeeded');
+      liveAndServedAt(t, world, 'b');
+      const times = sendsAhead(strategy) ? 2 : 1;
+      t.match(migrations.get(id)?.figures, { layerBytes: 2 * times, fileBytes: 3 * times + 1 });
+      const steps = migrations.get(id)?.steps.map(({ step }) => step) ?? [];
+      const last = sendsAhead(strategy) ? Step.bringAgain : Step.bring;
+      t.ok(steps.indexOf(Step.bring) < steps.indexOf(Step.standBy));
+      t.ok(steps.indexOf(last) < steps.indexOf(Step.standBy));
+      t.ok(steps.indexOf(Step.standBy) < steps.indexOf(Step.hold));
+    },
+  );
+
+  for (const call of ['a.bring', 'b.standBy']) {
+    for (const fault of Object.values(Fault)) {
+      t.test(`${strategy}, ${fault} at ${call}: the app runs on, and nothing was held`, async (t) => {
+        const world = new World();
+        world.brings = true;
+        world.faults.set(call, fault);
+        const migrations = await open(world, t.testdir());
+        const record = migrations.get(await move(migrations, strategy));
+        t.match(record, { state: 'rolled-back', figures: { holdMs: undefined, frozenMs: undefined } });
+        liveAndServedAt(t, world, 'a');
+        t.equal(world.belongings, 'absent');
+      });
+    }
+  }
+}
+
+t.test('what fails beside memory sent ahead ends both, and then the way back begins', async (t) => {
+  const world = new World();
+  world.brings = true;
+  const migrations = await open(world, t.testdir());
+  at(migrations, 'step-started', Step.bringAgain, () => world.faults.set('a.bring', Fault.refuses));
+  const id = await move(migrations, Strategy.preCopy);
+  t.match(migrations.get(id), { state: 'rolled-back', error: { code: 'REFUSED' } });
+  liveAndServedAt(t, world, 'a');
+  const events: string[] = [];
+  for await (const event of migrations.events(id, AbortSignal.timeout(1000)) ?? []) events.push(event.type);
+  const firstUndo = events.indexOf('undo-started');
+  t.notOk(
+    events.slice(firstUndo).some((type) => type.startsWith('step-')),
+    'nothing is under way any more',
+  );
+});
+
 for (const call of ['examine', 'admit']) {
   t.test(`a move that ${call} speaks against is refused before anything is touched`, async (t) => {
     const world = new World();

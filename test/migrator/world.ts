@@ -56,6 +56,9 @@ export class World implements Gate, Placements {
   };
   gate: { open: true; to: string } | { open: false } = { open: true, to: 'a' };
   home = 'a';
+  /** Whether the app owns more than memory, and what there is of it at `b`. */
+  brings = false;
+  belongings: 'absent' | 'brought' | 'standing by' | 'complete' = 'absent';
   /** What is told of a host's memory when it is summed. */
   readonly memory: Record<string, string> = { a: 'same', b: 'same' };
   readonly violations: string[] = [];
@@ -81,6 +84,8 @@ export class World implements Gate, Placements {
     for (const [host, instance] of Object.entries(this.hosts)) copy.hosts[host] = { ...instance };
     copy.gate = { ...this.gate };
     copy.home = this.home;
+    copy.brings = this.brings;
+    copy.belongings = this.belongings;
     return copy;
   }
 
@@ -153,7 +158,7 @@ export class World implements Gate, Placements {
       },
       examine: async () => {
         await call('examine');
-        return { footprint, findings: [] };
+        return { footprint, findings: [], brings: this.brings };
       },
       admit: async () => {
         await call('admit');
@@ -164,6 +169,17 @@ export class World implements Gate, Placements {
           mine.lazy = pagesFrom !== undefined;
         }),
       connect: () => call('connect'),
+      bring: async () => {
+        await call('bring', () => {
+          this.belongings = 'brought';
+        });
+        return { layerBytes: 2, fileBytes: 3, bytesSent: 5 };
+      },
+      standBy: () =>
+        call('standBy', () => {
+          if (this.belongings !== 'brought') this.violations.push('standing by without what it stands for');
+          this.belongings = 'standing by';
+        }),
       preCopy: async () => {
         await call('preCopy');
         return { rounds: 1, pageBytes: 1, bytesSent: 1 };
@@ -180,11 +196,15 @@ export class World implements Gate, Placements {
           if (lazy !== this.hosts.b?.lazy) this.violations.push('the ends do not agree on where memory is');
         }),
       send: async () => {
-        await call('send');
-        return { bytesSent: 1, imageBytes: 1 };
+        await call('send', () => {
+          if (this.belongings === 'standing by') this.belongings = 'complete';
+        });
+        return { bytesSent: 1, imageBytes: 1, layerBytes: 0, fileBytes: this.brings ? 1 : 0 };
       },
       restore: async () => {
         await call('restore', () => {
+          if (this.brings !== (this.belongings === 'complete'))
+            this.violations.push('restored without what it owns');
           mine.state = 'running';
           mine.committed = false;
           mine.pages = mine.lazy ? 'at the source' : 'all here';
@@ -233,6 +253,7 @@ export class World implements Gate, Placements {
           if (mine.pages === 'lost') return;
           if (mine.committed) throw new HoldfastError('ALREADY_COMMITTED', 'the instance is for good');
           mine.state = 'absent';
+          this.belongings = 'absent';
         }),
       thaw: () =>
         call('thaw', () => {

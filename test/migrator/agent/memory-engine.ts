@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { Duplex } from 'node:stream';
+import { json, text } from 'node:stream/consumers';
+import { finished } from 'node:stream/promises';
 import type {
+  Belongings,
+  CarriedBytes,
+  Carrier,
   ContainerStatus,
   DumpMemory,
   Engine,
@@ -26,10 +32,38 @@ export class MemoryEngine implements Engine {
   readonly before = new Map<string, (signal: AbortSignal) => Promise<void>>();
   /** Real processes, whose memory is sent ahead. */
   pids: readonly number[] = [];
+  /** Files a container owns, by its name; they go along from `ownFiles` on. */
+  readonly files = new Map<string, Readonly<Record<string, string>>>();
+  belongings?: Belongings;
   readonly #names: readonly string[];
 
   constructor(...names: string[]) {
     this.#names = names;
+  }
+
+  /** From now on this is an engine whose containers own more than their memory. */
+  ownFiles(): void {
+    const send = (name: string, carrier: Carrier, signal: AbortSignal) =>
+      this.#sendFiles(name, carrier, signal);
+    this.belongings = {
+      sendAhead: async (name, _workspace, carrier, signal) => {
+        await this.#call('sendAhead', signal);
+        return send(name, carrier, signal);
+      },
+      sendRest: async (name, _workspace, carrier, signal) => {
+        await this.#call('sendRest', signal);
+        return send(name, carrier, signal);
+      },
+      receive: async (name, _workspace, _what, stream, signal) => {
+        await this.#call('receive', signal);
+        stream.end(JSON.stringify(this.files.get(name) ?? {}));
+        const came = (await json(stream)) as Record<string, string>;
+        await this.#call('received', signal);
+        this.files.set(name, { ...this.files.get(name), ...came });
+      },
+      standBy: (_name, _workspace, signal) => this.#call('standBy', signal),
+      letGo: async () => void this.calls.push('letGo'),
+    };
   }
 
   containers(): readonly string[] {
@@ -136,6 +170,18 @@ export class MemoryEngine implements Engine {
 
   async healthy(_name: string, signal: AbortSignal): Promise<void> {
     await this.#call('healthy', signal);
+  }
+
+  /** What the other end says that it has is not sent. */
+  async #sendFiles(name: string, carrier: Carrier, signal: AbortSignal): Promise<CarriedBytes> {
+    const stream: Duplex = await carrier.open('files', signal);
+    const there = JSON.parse(await text(stream)) as Record<string, string>;
+    const mine = Object.entries(this.files.get(name) ?? {});
+    const missing = mine.filter(([file, content]) => there[file] !== content);
+    const bytes = missing.length === 0 ? '' : JSON.stringify(Object.fromEntries(missing));
+    stream.end(bytes === '' ? '{}' : bytes);
+    await finished(stream);
+    return { layerBytes: 0, fileBytes: bytes.length };
   }
 
   async #call(name: string, signal: AbortSignal): Promise<void> {

@@ -129,17 +129,19 @@ export function soon(): AbortSignal {
 
 /** The steps of a migration up to and with `last`. */
 export async function migrateUpTo(
-  last: 'prepare' | 'connect' | 'freeze' | 'dump' | 'send' | 'restore' | 'commit',
+  last: 'prepare' | 'connect' | 'bring' | 'stand-by' | 'freeze' | 'dump' | 'send' | 'restore' | 'commit',
   hosts: { a: TestHost; b: TestHost },
   options: { id?: string; leaseMs?: number } = {},
 ): Promise<void> {
   const { a, b } = hosts;
   const { id = 'm1', leaseMs = 20_000 } = options;
-  const { footprint } = await a.agent.examine(id, APP, soon());
+  const { footprint, brings } = await a.agent.examine(id, APP, soon());
   await b.agent.admit(id, APP, footprint, soon());
   const steps: [typeof last, () => Promise<unknown>][] = [
     ['prepare', () => b.agent.prepare(id, { container: APP, leaseMs }, soon())],
     ['connect', () => a.agent.connect(id, { container: APP, to: b.agent.url }, soon())],
+    ['bring', async () => brings && (await a.agent.bring(id, soon()))],
+    ['stand-by', async () => brings && (await b.agent.standBy(id, soon()))],
     ['freeze', () => a.agent.freeze(id, soon())],
     ['dump', () => a.agent.dump(id, DumpMemory.inImages, soon())],
     ['send', () => a.agent.send(id, soon())],
