@@ -4,7 +4,7 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { processStart } from '../engine/runc/processes.ts';
+import { processStart } from '../engine/oci/processes.ts';
 import { type ErrorBody, fromErrorBody, HoldfastError, toErrorBody } from '../errors.ts';
 import { pagerFailed } from './errors.ts';
 import {

@@ -64,7 +64,7 @@ class AnsweredStream extends Duplex {
     super({
       readableHighWaterMark: BUFFER_BYTES,
       writableHighWaterMark: BUFFER_BYTES,
-      // Taken in is what `take` says, not what was read.
+      // Taken in is what `take` says, not what was read; and whoever reads to the end would destroy what is to be said.
       autoDestroy: false,
     });
     this.#request = request;
@@ -96,16 +96,19 @@ class AnsweredStream extends Duplex {
     chunks: readonly { readonly chunk: Buffer }[],
     callback: (error?: Error | null) => void,
   ): void {
+    const settle = (error?: Error | null) => {
+      if (error) this.destroy(asLinkError(error, this.#peer));
+      callback(error);
+    };
     setImmediate(() => {
-      const over = this.#response.destroyed || this.#response.writableEnded;
-      if (over) return callback(linkBroken(this.#peer, 'closed'));
+      if (this.#response.destroyed || this.#response.writableEnded) return settle(new Error('closed'));
       const sizeBytes = chunks.reduce((sum, { chunk }) => sum + chunk.length, 0);
       const response = this.#response;
       response.cork();
       response.write(frameHeader(StreamFrame.data, sizeBytes));
       chunks.forEach(({ chunk }, index) => {
         if (index < chunks.length - 1) response.write(chunk);
-        else response.write(chunk, (error) => callback(error ? asLinkError(error, this.#peer) : null));
+        else response.write(chunk, settle);
       });
       response.uncork();
     });

@@ -66,7 +66,12 @@ class CalledStream extends Duplex {
     response: IncomingMessage,
     options: { peer: string; onIdle: () => void; signal: AbortSignal },
   ) {
-    super({ readableHighWaterMark: BUFFER_BYTES, writableHighWaterMark: BUFFER_BYTES });
+    super({
+      readableHighWaterMark: BUFFER_BYTES,
+      writableHighWaterMark: BUFFER_BYTES,
+      // Whoever reads one half to its end in a loop would destroy the other with it.
+      autoDestroy: false,
+    });
     this.#request = request;
     this.#response = response;
     this.#options = options;
@@ -91,6 +96,9 @@ class CalledStream extends Duplex {
     response.on('close', () => {
       if (!this.#done) broke('closed');
     });
+    const isOver = () => void (this.readableEnded && this.writableFinished && this.destroy());
+    this.once('end', isOver);
+    this.once('finish', isOver);
   }
 
   #parser(): StreamFrameParser {
@@ -128,9 +136,12 @@ class CalledStream extends Duplex {
     chunks: readonly { readonly chunk: Buffer }[],
     callback: (error?: Error | null) => void,
   ): void {
-    const settle = (error?: Error | null) => callback(error ? asLinkError(error, this.#options.peer) : null);
+    const settle = (error?: Error | null) => {
+      if (error) this.destroy(asLinkError(error, this.#options.peer));
+      callback(error);
+    };
     setImmediate(() => {
-      if (this.#request.destroyed) return settle(linkBroken(this.#options.peer, 'closed'));
+      if (this.#request.destroyed) return settle(new Error('closed'));
       this.#request.cork();
       chunks.forEach(({ chunk }, index) => {
         if (index < chunks.length - 1) this.#request.write(chunk);

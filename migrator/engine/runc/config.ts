@@ -1,18 +1,8 @@
 import { type Static, Type } from '@sinclair/typebox';
+import { Health } from '../oci/health.ts';
 
 const strict = { additionalProperties: false } as const;
 const AbsolutePath = Type.String({ pattern: '^/' });
-
-const Health = Type.Object(
-  {
-    path: Type.String({ pattern: '^/', default: '/' }),
-    /** Between two attempts, once the app accepts connections. */
-    intervalMs: Type.Integer({ minimum: 1, maximum: 60_000, default: 50 }),
-    /** For one attempt. */
-    timeoutMs: Type.Integer({ minimum: 1, maximum: 60_000, default: 1_000 }),
-  },
-  strict,
-);
 
 const Mount = Type.Object(
   {
@@ -56,6 +46,3 @@ export const RuncContainer = Type.Object(
   strict,
 );
 export type RuncContainer = Static<typeof RuncContainer>;
-
-/** Where and how health is asked when the configuration says nothing. */
-export const DEFAULT_HEALTH: Static<typeof Health> = { path: '/', intervalMs: 50, timeoutMs: 1_000 };

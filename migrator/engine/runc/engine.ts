@@ -1,24 +1,23 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { anySignal } from '../../any-signal.ts';
-import { dumpServerArgs, freePort } from '../../criu/dump-server.ts';
-import { criuError, Phase } from '../../criu/errors.ts';
-import { watchRunaway } from '../../criu/runaway.ts';
 import { HoldfastError } from '../../errors.ts';
-import { ContainerState, DumpMemory, type Engine, type Workspace } from '../engine.ts';
-import { admitContainer, sourceFindings } from './admit.ts';
+import { ContainerState, type DumpMemory, type Engine, type Workspace } from '../engine.ts';
+import { admitContainer } from '../oci/admit.ts';
+import { dump, freeze, LEAVE_STOPPED, resume, sumMemory, sumMemoryRanges, thaw } from '../oci/checkpoint.ts';
+import { portTaken } from '../oci/connections.ts';
+import type { OciContainer } from '../oci/container.ts';
+import { examineContainer } from '../oci/examine.ts';
+import { waitHealthy } from '../oci/health.ts';
+import { OnAbort, runOnRecord } from '../oci/operation.ts';
+import { processStart } from '../oci/processes.ts';
+import { restoreArgs, restoreWatched } from '../oci/restore.ts';
+import { aliveState, readState } from '../oci/state.ts';
 import { ownTmpfs, writeBundle } from './bundle.ts';
 import type { RuncContainer } from './config.ts';
-import { portTaken } from './connections.ts';
-import { examineContainer } from './examine.ts';
-import { waitHealthy } from './health.ts';
-import { awaitOperation, OnAbort, runOnRecord } from './operation.ts';
 import { type RuncPaths, runcPaths } from './paths.ts';
-import { livingPids, processStart } from './processes.ts';
-import { RESTORE_LOG, removeContainer, removeScratch } from './remove.ts';
-import { type RuncState, readState } from './state.ts';
-import { sumProcesses, sumRanges } from './sums.ts';
+import { removeContainer } from './remove.ts';
+import { sourceFindings } from './sources.ts';
 
 export interface RuncEngineOptions {
   readonly containers: Readonly<Record<string, RuncContainer>>;
@@ -29,11 +28,6 @@ export interface RuncEngineOptions {
 
 /** For cleaning up after a failure, when the caller's own deadline may be over. */
 const CLEANUP_TIMEOUT_MS = 10_000;
-const RUNAWAY = 'CRIU went on reading without end: the page images are too short';
-/** Words of CRIU's configuration file. */
-const LEAVE_STOPPED = ['leave-stopped'];
-/** CRIU is told to leave cgroups alone: runc puts the restored processes into theirs. Saves 10 to 40 ms each way. */
-const CGROUPS_BY_RUNC = ['--manage-cgroups-mode', 'ignore'];
 
 /** Containers run by runc and moved by CRIU, in the host's network. See docs/criu.md. */
 export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions): Engine {
@@ -45,28 +39,21 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
       mend: 'add it to containers: in the agent configuration, the same at both ends',
     });
   };
-  const stateOf = (name: string) => readState(paths.runcRoot, name);
-  const alive = async (name: string): Promise<RuncState> => {
+  /** @throws HoldfastError `CONTAINER_UNKNOWN` */
+  const containerOf = (name: string): OciContainer => {
     configOf(name);
-    const state = await stateOf(name);
-    if (state.initPid !== 0) return state;
-    throw new HoldfastError('CONTAINER_NOT_RUNNING', `${name} is ${state.state} here`, {
-      mend: 'start it, or look for it on another host',
-    });
+    return paths.containerOf(name);
   };
-  const frozen = async (name: string): Promise<RuncState> => {
-    const state = await alive(name);
-    if (state.state === ContainerState.frozen) return state;
-    throw new HoldfastError(
-      'CONTAINER_NOT_FROZEN',
-      `${name} runs: its memory holds still only when it is frozen`,
-    );
-  };
+  const stateOf = (name: string) => readState(containerOf(name));
   const waitUntilHealthy = async (name: string, signal: AbortSignal) => {
-    const { initPid } = await alive(name);
+    const { initPid } = await aliveState(containerOf(name));
     const start = processStart(initPid);
     await waitHealthy(configOf(name), () => start !== 0 && processStart(initPid) === start, signal);
   };
+  const sumOptions = (name: string, signal: AbortSignal) => ({
+    ownMounts: ownTmpfs(configOf(name)),
+    signal,
+  });
 
   return {
     name: 'runc',
@@ -88,7 +75,7 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
       try {
         const args = ['--root', paths.runcRoot, 'run', '--detach', '--bundle', bundleDir, name];
         const { code, said } = await runOnRecord(args, {
-          recordFile: paths.operationFile(name),
+          recordFile: containerOf(name).operationFile,
           logFile: join(bundleDir, 'runc.log'),
           cwd: bundleDir,
           onAbort: OnAbort.kill,
@@ -109,7 +96,7 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
     },
 
     async examine(name, signal) {
-      return examineContainer(name, configOf(name), await stateOf(name), signal);
+      return examineContainer({ ...configOf(name), name }, await stateOf(name), signal);
     },
 
     async admit(name, footprint, imagesDir, signal) {
@@ -122,7 +109,11 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
           },
         ];
       }
-      return admitContainer(name, configOf(name), await stateOf(name), footprint, imagesDir, signal);
+      const container = configOf(name);
+      return [
+        ...(await admitContainer({ ...container, name }, await stateOf(name), footprint, imagesDir, signal)),
+        ...(await sourceFindings(container)),
+      ];
     },
 
     async prepare(name, _workspace, signal) {
@@ -132,54 +123,11 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
       await makeBundle(paths, name, container);
     },
 
-    async processes(name) {
-      configOf(name);
-      return (await stateOf(name)).cgroup.pids();
-    },
-
-    async cgroupDir(name) {
-      configOf(name);
-      return (await stateOf(name)).cgroup.dir;
-    },
-
-    async freeze(name, signal) {
-      const { cgroup } = await alive(name);
-      try {
-        await cgroup.freeze(signal);
-      } catch (error) {
-        await cgroup.thaw(AbortSignal.timeout(CLEANUP_TIMEOUT_MS));
-        throw error;
-      }
-    },
-
-    async thaw(name, signal) {
-      const { cgroup } = await alive(name);
-      await awaitOperation(paths.operationFile(name), signal);
-      await cgroup.thaw(signal);
-    },
-
-    async dump(name, workspace, memory, signal) {
-      const { cgroup } = await frozen(name);
-      const { imagesDir, workDir } = workspace;
-      const dumpServer =
-        memory === DumpMemory.leftInPlace ? { port: await freePort(), imagesDir } : undefined;
-      const args = [
-        ...['checkpoint', '--leave-running', ...CGROUPS_BY_RUNC, ...imageArgs(workspace)],
-        ...(dumpServer ? dumpServerArgs(dumpServer.port) : []),
-        name,
-      ];
-      const { code, said } = await runOnRecord(['--root', paths.runcRoot, ...args], {
-        dumpServer,
-        recordFile: paths.operationFile(name),
-        logFile: join(workDir, 'runc-dump.log'),
-        cwd: workDir,
-        onAbort: OnAbort.leave,
-        signal,
-      });
-      // CRIU freezes the cgroup again before it lets go of the processes; if it crashed, it could not.
-      await cgroup.freeze(signal);
-      if (code !== 0) throw await criuError(Phase.dump, join(workDir, 'dump.log'), said);
-    },
+    processes: async (name) => (await stateOf(name)).cgroup.pids(),
+    cgroupDir: async (name) => (await stateOf(name)).cgroup.dir,
+    freeze: (name, signal) => freeze(containerOf(name), signal),
+    thaw: (name, signal) => thaw(containerOf(name), signal),
+    dump: (name, workspace, memory, signal) => dump(containerOf(name), workspace, memory, { signal }),
 
     restore: restoreContainer,
 
@@ -187,36 +135,20 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
       await restoreContainer(name, workspace, memory, signal, LEAVE_STOPPED);
       try {
         // Stopped they are, but whoever sends SIGCONT could change that.
-        await (await alive(name)).cgroup.freeze(signal);
+        await (await aliveState(containerOf(name))).cgroup.freeze(signal);
       } catch (error) {
         await cleanUp(name);
         throw error;
       }
     },
 
-    async resume(name, signal) {
-      const { cgroup } = await alive(name);
-      // A process that was stopped by a signal before the dump cannot be among them: preflight refuses it.
-      for (const pid of await livingPids(cgroup)) process.kill(pid, 'SIGCONT');
-      await cgroup.thaw(signal);
-    },
-
-    async sumMemory(name, workspace, signal) {
-      const still = await frozen(name);
-      return sumProcesses(await livingPids(still.cgroup), sumOptions(name, workspace, signal));
-    },
-
-    async sumRanges(name, workspace, pid, signal) {
-      const still = await frozen(name);
-      return sumRanges(await livingPids(still.cgroup), pid, sumOptions(name, workspace, signal));
-    },
+    resume: (name, signal) => resume(containerOf(name), signal),
+    sumMemory: (name, workspace, signal) => sumMemory(containerOf(name), workspace, sumOptions(name, signal)),
+    sumRanges: (name, workspace, pid, signal) =>
+      sumMemoryRanges(containerOf(name), workspace, pid, sumOptions(name, signal)),
 
     healthy: waitUntilHealthy,
   };
-
-  function sumOptions(name: string, { imagesDir }: Workspace, signal: AbortSignal) {
-    return { imagesDir, ownMounts: ownTmpfs(configOf(name)), signal };
-  }
 
   async function restoreContainer(
     name: string,
@@ -228,27 +160,16 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
     const container = configOf(name);
     await clearWay(paths, name, signal, { keepBundle: true });
     const bundleDir = await makeBundle(paths, name, container, criuOptions);
-    const logFile = join(workspace.workDir, RESTORE_LOG);
-    const runaway = watchRunaway(logFile);
-    try {
-      const lazily = memory === DumpMemory.leftInPlace ? ['--lazy-pages'] : [];
-      const args = ['restore', '--detach', ...CGROUPS_BY_RUNC, ...imageArgs(workspace), ...lazily, name];
-      const { code, said } = await runOnRecord(['--root', paths.runcRoot, ...args], {
-        recordFile: paths.operationFile(name),
+    const args = ['restore', '--detach', ...restoreArgs(workspace, memory), name];
+    const restore = (soon: AbortSignal) =>
+      runOnRecord(['--root', paths.runcRoot, ...args], {
+        recordFile: containerOf(name).operationFile,
         logFile: join(workspace.workDir, 'runc-restore.log'),
         cwd: bundleDir,
         onAbort: OnAbort.kill,
-        signal: anySignal([signal, runaway.signal]),
+        signal: soon,
       });
-      if (code !== 0) throw await criuError(Phase.restore, logFile, said);
-    } catch (error) {
-      await cleanUp(name);
-      await removeScratch(logFile);
-      if (runaway.signal.aborted) throw await criuError(Phase.restore, logFile, RUNAWAY);
-      throw error;
-    } finally {
-      runaway.stop();
-    }
+    await restoreWatched(workspace, restore, { cleanUp: () => cleanUp(name), signal });
   }
 
   async function cleanUp(name: string): Promise<void> {
@@ -267,7 +188,7 @@ async function clearWay(
   signal: AbortSignal,
   { keepBundle = false } = {},
 ): Promise<void> {
-  const { state } = await readState(paths.runcRoot, name);
+  const { state } = await readState(paths.containerOf(name));
   if (state === ContainerState.running || state === ContainerState.frozen) {
     throw new HoldfastError('CONTAINER_EXISTS', `${name} is ${state} here already`, {
       mend: 'remove it first',
@@ -292,8 +213,4 @@ async function makeBundle(
 async function refuseUnfit(container: RuncContainer): Promise<void> {
   const [finding] = await sourceFindings(container);
   if (finding !== undefined) throw new HoldfastError(finding.code, finding.message, { mend: finding.mend });
-}
-
-function imageArgs({ imagesDir, workDir }: Workspace): string[] {
-  return ['--image-path', imagesDir, '--work-path', workDir];
 }

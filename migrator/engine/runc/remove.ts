@@ -1,26 +1,23 @@
-import { readFile, rm, rmdir } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readLog } from '../../criu/log.ts';
 import { run } from '../../process.ts';
 import { ContainerState } from '../engine.ts';
-import { killOperation } from './operation.ts';
+import { killOperation } from '../oci/operation.ts';
+import { RESTORE_LOG, removeScratch } from '../oci/restore.ts';
+import { readState } from '../oci/state.ts';
 import type { RuncPaths } from './paths.ts';
-import { readState } from './state.ts';
-
-/** CRIU's own name for it. */
-export const RESTORE_LOG = 'restore.log';
 
 /**
  * Kill a container in whatever condition it is, running, frozen, half made or half restored, and leave nothing of it:
  * no process, no cgroup, no mount, no record.
  */
 export async function removeContainer(paths: RuncPaths, name: string, signal: AbortSignal): Promise<void> {
-  const { state, cgroup } = await readState(paths.runcRoot, name);
+  const { state, cgroup } = await readState(paths.containerOf(name));
   const stateDir = join(paths.runcRoot, name);
   // First the container, so that a dump under way has nothing left to harm; then the operation; then whatever a
   // restore under way had brought to life in between.
   await cgroup.kill(signal);
-  const logDir = await killOperation(paths.operationFile(name), signal);
+  const logDir = await killOperation(paths.containerOf(name).operationFile, signal);
   await cgroup.kill(signal);
   if (state !== ContainerState.absent) {
     // It fails on a half-written record. What it would have removed is removed below.
@@ -31,13 +28,6 @@ export async function removeContainer(paths: RuncPaths, name: string, signal: Ab
   await cgroup.remove();
   if (logDir !== undefined) await removeScratch(join(logDir, RESTORE_LOG));
   await rm(paths.bundleDir(name), { recursive: true, force: true });
-}
-
-/** CRIU makes directories in /tmp to mount under, and leaves them there when it is killed. Its log names them. */
-export async function removeScratch(logFile: string): Promise<void> {
-  const log = await readLog(logFile);
-  for (const dir of new Set(log.match(/\/tmp\/\.criu\.[a-z]+\.[A-Za-z0-9]{6}/g)))
-    await rmdir(dir).catch(() => {});
 }
 
 async function unmountBelow(dirs: readonly string[], signal: AbortSignal): Promise<void> {

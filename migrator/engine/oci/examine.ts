@@ -3,7 +3,6 @@ import { release } from 'node:os';
 import { dumpCpuImage } from '../../criu/cpu.ts';
 import { criuVersion } from '../../criu/version.ts';
 import { ContainerState, type Finding, type Footprint } from '../engine.ts';
-import type { RuncContainer } from './config.ts';
 import { outboundConnections } from './connections.ts';
 import { criuFinding } from './criu-finding.ts';
 import {
@@ -18,15 +17,25 @@ import {
   processStart,
   tracerOf,
 } from './processes.ts';
-import type { RuncState } from './state.ts';
+import type { OciState } from './state.ts';
 
 const TMPFS_MAGIC = 0x01021994;
 
+/** What its engine knows of a container that is to be examined. */
+export interface Examined {
+  readonly name: string;
+  readonly engine: string;
+  readonly port: number;
+  /** Where it has a tmpfs of its own, which travels with it. */
+  readonly tmpfs: readonly string[];
+  /** Whether connections that it has opened itself may be closed by the move. */
+  readonly connections: 'refuse' | 'close';
+}
+
 /** What a move of this container carries, and what stands against it at the source. Only reads. */
 export async function examineContainer(
-  name: string,
-  container: RuncContainer,
-  { state, initPid, cgroup }: RuncState,
+  { name, engine, port, tmpfs, connections }: Examined,
+  { state, initPid, cgroup }: OciState,
   signal: AbortSignal,
 ): Promise<{ footprint: Footprint; findings: Finding[] }> {
   const pids = await cgroup.pids();
@@ -34,9 +43,9 @@ export async function examineContainer(
   const cpuImage = await dumpCpuImage(signal);
   const memory = await Promise.all(pids.map(memoryBytes));
   const footprint = {
-    engine: 'runc',
-    port: container.port,
-    memoryBytes: memory.reduce((sum, each) => sum + each, await tmpfsBytes(initPid, container.tmpfs)),
+    engine,
+    port,
+    memoryBytes: memory.reduce((sum, each) => sum + each, await tmpfsBytes(initPid, tmpfs)),
     processes: pids.length,
     evidence: {
       criuVersion: version,
@@ -58,7 +67,7 @@ export async function examineContainer(
   if (!(await mayReadLimits())) {
     for (const pid of pids) findings.push(...(await limitsFindings(pid)));
   }
-  if (container.connections === 'refuse') findings.push(...(await connectionFindings(name, pids)));
+  if (connections === 'refuse') findings.push(...(await connectionFindings(name, pids)));
   return { footprint, findings: onePerCode(findings) };
 }
 

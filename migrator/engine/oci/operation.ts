@@ -49,6 +49,8 @@ export async function runOnRecord(
     cwd: string;
     onAbort: OnAbort;
     dumpServer?: DumpServer | undefined;
+    /** Besides the agent's own. */
+    env?: NodeJS.ProcessEnv | undefined;
     signal: AbortSignal;
   },
 ): Promise<OperationResult> {
@@ -59,6 +61,7 @@ export async function runOnRecord(
     stdio: 'ignore',
     detached: true,
     cwd: options.cwd,
+    env: { ...process.env, ...options.env },
   });
   // Before anything else can happen: a dump that nobody knows of could be thawed into.
   if (child.pid === undefined) entry.drop();

@@ -1,8 +1,24 @@
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Static, Type } from '@sinclair/typebox';
 import { anySignal } from '../../any-signal.ts';
 import { HoldfastError } from '../../errors.ts';
-import { DEFAULT_HEALTH, type RuncContainer } from './config.ts';
+
+/** `health:` of an entry of `containers:` in agent.yaml. */
+export const Health = Type.Object(
+  {
+    path: Type.String({ pattern: '^/', default: '/' }),
+    /** Between two attempts, once the app accepts connections. */
+    intervalMs: Type.Integer({ minimum: 1, maximum: 60_000, default: 50 }),
+    /** For one attempt. */
+    timeoutMs: Type.Integer({ minimum: 1, maximum: 60_000, default: 1_000 }),
+  },
+  { additionalProperties: false },
+);
+export type Health = Static<typeof Health>;
+
+/** Where and how health is asked when the configuration says nothing. */
+const DEFAULT_HEALTH: Health = { path: '/', intervalMs: 50, timeoutMs: 1_000 };
 
 /** While nothing accepts the connection, asking again costs next to nothing, and waiting costs everybody. */
 const REFUSED_PAUSE_MS = 2;
@@ -13,12 +29,12 @@ const REFUSED_PAUSE_MS = 2;
  * @throws HoldfastError `HEALTH_CHECK_FAILED` with the last answer, when `signal` fires or the app is no longer alive
  */
 export async function waitHealthy(
-  container: RuncContainer,
+  app: { readonly port: number; readonly health?: Health },
   alive: () => boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  const { path, intervalMs, timeoutMs } = container.health ?? DEFAULT_HEALTH;
-  const url = `http://127.0.0.1:${container.port}${path}`;
+  const { path, intervalMs, timeoutMs } = app.health ?? DEFAULT_HEALTH;
+  const url = `http://127.0.0.1:${app.port}${path}`;
   let last = 'it was not asked';
   while (!signal.aborted) {
     if (!alive()) {

@@ -3,30 +3,36 @@ import { dirname } from 'node:path';
 import { cpuFault } from '../../criu/cpu.ts';
 import { criuVersion } from '../../criu/version.ts';
 import { ContainerState, type Finding, type Footprint } from '../engine.ts';
-import type { RuncContainer } from './config.ts';
 import { portTaken } from './connections.ts';
 import { criuFinding } from './criu-finding.ts';
-import type { RuncState } from './state.ts';
+import type { OciState } from './state.ts';
 
 const TMPFS_MAGIC = 0x01021994;
 const MIB = 1 << 20;
 /** What images hold besides pages, and a restore needs besides memory. */
 const SLACK_BYTES = 32 * MIB;
 
-/** What stands against taking the container here. */
+/** What its engine knows of a container that is to be taken. */
+export interface Admitted {
+  readonly name: string;
+  readonly engine: string;
+  readonly port: number;
+  readonly memoryLimitBytes?: number | undefined;
+}
+
+/** What stands against taking a checkpoint of the container here. */
 export async function admitContainer(
-  name: string,
-  container: RuncContainer,
-  { state }: RuncState,
+  { name, engine, port, memoryLimitBytes }: Admitted,
+  { state }: Pick<OciState, 'state'>,
   footprint: Footprint,
   imagesDir: string,
   signal: AbortSignal,
 ): Promise<Finding[]> {
-  if (footprint.engine !== 'runc') {
+  if (footprint.engine !== engine) {
     return [
       {
         code: 'ENGINE_MISMATCH',
-        message: `${name} runs under ${footprint.engine} at the source and would under runc here`,
+        message: `${name} runs under ${footprint.engine} at the source and would under ${engine} here`,
         mend: 'configure the container for the same engine at both ends',
       },
     ];
@@ -43,8 +49,7 @@ export async function admitContainer(
   }
   const findings = [
     ...criuFinding(await criuVersion(signal)),
-    ...(await sourceFindings(container)),
-    ...(await roomFindings(container, footprint, imagesDir)),
+    ...(await roomFindings(footprint, imagesDir, memoryLimitBytes)),
   ];
   if (state === ContainerState.running || state === ContainerState.frozen) {
     findings.push({
@@ -52,10 +57,10 @@ export async function admitContainer(
       message: `${name} is ${state} here already`,
       mend: `remove it here, or make it the one that is served`,
     });
-  } else if (await portTaken(container.port)) {
+  } else if (await portTaken(port)) {
     findings.push({
       code: 'PORT_TAKEN',
-      message: `something listens on port ${container.port} here`,
+      message: `something listens on port ${port} here`,
       mend: 'end it, or choose another destination',
     });
   }
@@ -70,31 +75,10 @@ export async function admitContainer(
   return findings;
 }
 
-/** Whether what the container is made of is on this host. */
-export async function sourceFindings(container: RuncContainer): Promise<Finding[]> {
-  const findings: Finding[] = [];
-  if (!(await exists(container.rootfs))) {
-    findings.push({
-      code: 'ROOTFS_MISSING',
-      message: `there is no root file system at ${container.rootfs}`,
-      mend: 'put the same root file system there as at the source',
-    });
-  }
-  for (const { source } of container.mounts) {
-    if (await exists(source)) continue;
-    findings.push({
-      code: 'MOUNT_SOURCE_MISSING',
-      message: `there is no ${source} to mount`,
-      mend: 'create it, with the same content as at the source if the app relies on it',
-    });
-  }
-  return findings;
-}
-
 async function roomFindings(
-  container: RuncContainer,
   { memoryBytes }: Footprint,
   imagesDir: string,
+  memoryLimitBytes: number | undefined,
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
   const images = await statfs(await nearestExisting(imagesDir));
@@ -114,8 +98,8 @@ async function roomFindings(
     findings.push(
       memoryFinding(`the move takes ${mib(neededBytes)} MiB of memory and ${mib(availableBytes)} are free`),
     );
-  } else if (container.memoryLimitBytes !== undefined && container.memoryLimitBytes < memoryBytes) {
-    const limit = mib(container.memoryLimitBytes);
+  } else if (memoryLimitBytes !== undefined && memoryLimitBytes < memoryBytes) {
+    const limit = mib(memoryLimitBytes);
     findings.push(
       memoryFinding(`the app has ${mib(memoryBytes)} MiB in use and is limited to ${limit} here`),
     );
