@@ -9,7 +9,8 @@ import { blackoutChart } from './migrate/chart.ts';
 import { groupsOf } from './migrate/groups.ts';
 import { type BenchOptions, HELP, parseBenchOptions } from './migrate/options.ts';
 import { aheadTable, cellTables } from './migrate/report.ts';
-import { verdictLines, verdictsOn } from './migrate/verdicts.ts';
+import { verdictsOn } from './migrate/verdicts.ts';
+import { verdictLines } from './verdict.ts';
 
 await runProgram(async (signal) => {
   const options = parseBenchOptions(process.argv.slice(2));

@@ -1,20 +1,11 @@
 import { AUTO } from '../../migrator/events.ts';
 import { parseLink } from '../../test/lab/link.ts';
 import { median } from '../statistics.ts';
+import { atLeast, atMost, type Verdict } from '../verdict.ts';
 import { PLAIN, strategyKeys } from './approach.ts';
 import { type Cell, MemoryKind, sameCell } from './cell.ts';
 import { cellsOf, type Group, spreadIn } from './groups.ts';
 import type { Measurement } from './measurement.ts';
-
-export const Finding = { met: 'met', notMet: 'NOT MET', notMeasured: 'not measured' } as const;
-export type Finding = (typeof Finding)[keyof typeof Finding];
-
-/** One thing the product promises, and what came of it. */
-export interface Verdict {
-  readonly promise: string;
-  readonly value: number | null;
-  readonly finding: Finding;
-}
 
 type Measure = (one: Measurement) => number | null | undefined;
 const frozen: Measure = (one) => one.frozenMs;
@@ -99,26 +90,4 @@ function predictionError(groups: readonly Group[]): number | null {
       ),
     ),
   );
-}
-
-function atMost(what: string, value: number | null, limit: number): Verdict {
-  return verdict(`${what} ≤ ${limit}`, value, value !== null && value <= limit);
-}
-
-function atLeast(what: string, value: number | null, limit: number): Verdict {
-  return verdict(`${what} ≥ ${limit}`, value, value !== null && value >= limit);
-}
-
-function verdict(promise: string, value: number | null, good: boolean): Verdict {
-  if (value === null) return { promise, value, finding: Finding.notMeasured };
-  return { promise, value, finding: good ? Finding.met : Finding.notMet };
-}
-
-/** A line each. */
-export function verdictLines(verdicts: readonly Verdict[]): string[] {
-  const width = Math.max(...verdicts.map(({ promise }) => promise.length));
-  return verdicts.map(({ promise, value, finding }) => {
-    const told = value === null ? '–' : value < 10 ? value.toFixed(3) : value.toFixed(0);
-    return `${promise.padEnd(width)}  ${told.padStart(7)}  ${finding}`;
-  });
 }

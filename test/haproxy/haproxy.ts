@@ -21,6 +21,8 @@ export interface Edition {
   readonly name: string;
   /** Its root file system; this machine's own when not given. */
   readonly root?: string;
+  /** The core it keeps to; all of them when not given. It has a thread for each core. */
+  readonly core?: number;
 }
 
 /** The editions to test with, or why there are none. */
@@ -100,8 +102,9 @@ export class Haproxy implements Places {
     const output = openSync(path.join(this.dir, 'log'), 'a');
     const haproxy = ['haproxy', '-W', '-S', this.masterSocket, '-f', path.join(this.dir, 'haproxy.cfg')];
     // It ends with whoever started it, at the latest; and so do the mounts it needs.
-    const guard = ['setpriv', '--pdeathsig', 'KILL', '--'];
-    const { root } = this.#edition;
+    const { root, core } = this.#edition;
+    const pinned = core === undefined ? [] : ['taskset', '-c', String(core)];
+    const guard = ['setpriv', '--pdeathsig', 'KILL', '--', ...pinned];
     const command =
       root === undefined
         ? [...guard, ...haproxy]
@@ -139,8 +142,8 @@ export class Haproxy implements Places {
   /** End the master and its workers as a crash would. */
   async kill(): Promise<void> {
     const child = this.#child;
-    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const workers = childrenOf(child.pid);
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const [, ...workers] = this.pids();
     const ended = once(child, 'exit');
     child.kill('SIGKILL');
     for (const worker of workers) {
@@ -161,9 +164,13 @@ export class Haproxy implements Places {
 
   /** Let every process of it stand still, as on a machine that hangs; and go on. */
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    for (const pid of this.pids()) process.kill(pid, signal);
+  }
+
+  /** The master, then its workers. */
+  pids(): number[] {
     const { pid } = this.#child ?? {};
-    if (pid === undefined) return;
-    for (const one of [pid, ...childrenOf(pid)]) process.kill(one, signal);
+    return pid === undefined ? [] : [pid, ...childrenOf(pid)];
   }
 
   async stop(): Promise<void> {

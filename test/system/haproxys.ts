@@ -42,19 +42,14 @@ export class Haproxys {
   /** Start them all, as the gateway's configuration has it. `program` is the gateway. */
   async begin(program: string, configFile: string): Promise<void> {
     for (const [index, haproxy] of this.all.entries()) {
-      const config = ['haproxy', 'config', '-c', configFile, '--bind', this.#bind(index)];
-      const command = [...PLAIN_NODE, process.execPath, program, ...config, '--socket', haproxy.socket];
-      const signal = AbortSignal.timeout(CONFIG_TIMEOUT_MS);
-      const { stdout } = await run('/usr/bin/env', command, { signal, cwd: repoDir });
-      await haproxy.begin(stdout);
+      const { socket } = haproxy;
+      await haproxy.begin(await configFor(program, configFile, { bind: this.#bind(index), socket }));
     }
   }
 
   /** Settles when every one of them sends the app's requests to it directly. */
   async direct(app: string): Promise<void> {
-    for (const haproxy of this.all) {
-      await eventually('HAProxy to go the direct way', () => isDirect(haproxy, app));
-    }
+    for (const haproxy of this.all) await directWay(haproxy, app);
   }
 
   async stop(): Promise<void> {
@@ -64,6 +59,24 @@ export class Haproxys {
   #bind(index: number): string {
     return `${this.#address}:${HAPROXY_PORT + index}`;
   }
+}
+
+/** What `gateway haproxy config` prints. */
+export async function configFor(
+  program: string,
+  configFile: string,
+  { bind, socket }: { bind: string; socket: string },
+): Promise<string> {
+  const config = ['haproxy', 'config', '-c', configFile, '--bind', bind, '--socket', socket];
+  const signal = AbortSignal.timeout(CONFIG_TIMEOUT_MS);
+  const command = [...PLAIN_NODE, process.execPath, program, ...config];
+  const { stdout } = await run('/usr/bin/env', command, { signal, cwd: repoDir });
+  return stdout;
+}
+
+/** Settles when HAProxy sends the app's requests to it directly. */
+export function directWay(haproxy: Haproxy, app: string): Promise<void> {
+  return eventually('HAProxy to go the direct way', () => isDirect(haproxy, app));
 }
 
 /** One that is away, as in a fault, is not direct. */

@@ -2,7 +2,8 @@ import t from 'tap';
 import { MemoryKind } from '../../../bench/migrate/cell.ts';
 import { groupsOf } from '../../../bench/migrate/groups.ts';
 import type { Measurement } from '../../../bench/migrate/measurement.ts';
-import { Finding, verdictLines, verdictsOn } from '../../../bench/migrate/verdicts.ts';
+import { verdictsOn } from '../../../bench/migrate/verdicts.ts';
+import { Finding, verdictLines } from '../../../bench/verdict.ts';
 import { cellOf, measurement } from './made-up.ts';
 
 const on = (...measurements: Measurement[]) => verdictsOn(groupsOf(measurements));

@@ -1,0 +1,145 @@
+import path from 'node:path';
+import { GATE_BACKEND, GATE_SERVER } from '../../haproxy/names.ts';
+import { OneShotRuntime } from '../../haproxy/runtime.ts';
+import { StatKind, showStat } from '../../haproxy/stat.ts';
+import { build, repoDir } from '../../test/build.mjs';
+import { type Edition, Haproxy } from '../../test/haproxy/haproxy.ts';
+import { Supervised } from '../../test/lab/supervised.ts';
+import { configFor, directWay } from '../../test/system/haproxys.ts';
+import { APP, answeredByGateway, startGateway, writeGatewayConfig } from './holdfast.ts';
+import { PROXY_CONFIG, startNginx } from './nginx.ts';
+import { At, answers, node, startPinned } from './place.ts';
+
+/** A proxy that is up. Users come in at `At.users`. */
+export interface Running {
+  /** All processes that it takes. */
+  pids(): number[];
+  /** Requests that have come by way of Node until now, where none should. */
+  throughNode?(signal: AbortSignal): Promise<number>;
+  stop(): Promise<void>;
+}
+
+export interface ProxyOptions {
+  /** For its files; empty at the beginning, removed at the end. */
+  readonly dir: string;
+  readonly core: number;
+}
+
+export interface ProxyKind {
+  readonly key: string;
+  readonly title: string;
+  start(options: ProxyOptions): Promise<Running>;
+}
+
+export const ALONE = 'haproxy';
+export const UNDER_HOLDFAST = 'haproxy-holdfast';
+
+/** Those that are compared pairwise stand next to each other. */
+export const proxies: readonly ProxyKind[] = [
+  { key: ALONE, title: 'HAProxy alone', start: startAlone },
+  { key: UNDER_HOLDFAST, title: 'HAProxy under Holdfast', start: startUnderHoldfast },
+  { key: 'built-in', title: "Holdfast's built-in gate", start: startBuiltIn },
+  { key: 'nginx', title: 'nginx', start: startNginxProxy },
+  { key: 'http-proxy', title: 'http-proxy', start: startHttpProxy },
+];
+
+const URL_OF_USERS = `http://${At.users}/`;
+
+function edition(core: number): Edition {
+  return { name: 'the HAProxy of this machine', core };
+}
+
+/** As one would set it up without Holdfast: it tells the app of the client, checks it, and that is all. */
+async function startAlone({ core }: ProxyOptions): Promise<Running> {
+  const haproxy = await Haproxy.start({
+    edition: edition(core),
+    config: ({ socket }) => `global
+  log stdout format raw local0 notice
+  stats socket ${socket} mode 600 level admin
+defaults
+  mode http
+  log global
+  option http-keep-alive
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+frontend users
+  bind ${At.users}
+  http-request set-header X-Forwarded-For %[src]
+  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Host %[req.hdr(host)]
+  default_backend app
+backend app
+  server app ${At.app} check inter 500ms
+`,
+  });
+  return { pids: () => haproxy.pids(), stop: () => haproxy.stop() };
+}
+
+/** As `gateway haproxy config` has it, with a gateway that drives it. The gateway is on the same core, and counted. */
+async function startUnderHoldfast({ dir, core }: ProxyOptions): Promise<Running> {
+  const program = path.join(repoDir, build(), 'gateway/main.js');
+  const haproxy = await Haproxy.create(edition(core));
+  let gateway: Supervised | undefined;
+  const stop = async () => {
+    await gateway?.stop();
+    await haproxy.stop();
+  };
+  try {
+    const { masterSocket, map, socket } = haproxy;
+    const gate = { type: 'haproxy' as const, sockets: [masterSocket], map };
+    const configFile = await writeGatewayConfig(dir, At.gate, gate);
+    await haproxy.begin(await configFor(program, configFile, { bind: At.users, socket }));
+    gateway = await startGateway({ program, dir, configFile, core });
+    const { pid } = gateway;
+    await directWay(haproxy, APP);
+    return {
+      pids: () => [...haproxy.pids(), ...(pid === undefined ? [] : [pid])],
+      throughNode: async (signal) =>
+        Math.max(await sentToGate(haproxy, signal), await answeredByGateway(signal)),
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** By HAProxy's own count. */
+async function sentToGate({ masterSocket }: Haproxy, signal: AbortSignal): Promise<number> {
+  const runtime = new OneShotRuntime({ address: { path: masterSocket } });
+  const [stats] = await runtime.ask([showStat({ kinds: [StatKind.server] })], signal);
+  return stats
+    .filter(({ proxy, name }) => proxy === GATE_BACKEND || name === GATE_SERVER)
+    .reduce((sum, { totalSessions }) => sum + totalSessions, 0);
+}
+
+async function startBuiltIn({ dir, core }: ProxyOptions): Promise<Running> {
+  const program = path.join(repoDir, build(), 'gateway/main.js');
+  const configFile = await writeGatewayConfig(dir, At.users, undefined);
+  const gateway = await startGateway({ program, dir, configFile, core });
+  return running(gateway);
+}
+
+async function startNginxProxy({ dir, core }: ProxyOptions): Promise<Running> {
+  return running(await startNginx({ name: 'proxy', dir, config: PROXY_CONFIG, core, url: URL_OF_USERS }));
+}
+
+async function startHttpProxy({ dir, core }: ProxyOptions): Promise<Running> {
+  const program = path.join(repoDir, 'bench/steady/http-proxy.mjs');
+  const proxy = new Supervised({
+    name: 'http-proxy',
+    logFile: path.join(dir, 'http-proxy.log'),
+    spawn: (output) => startPinned(core, node('--no-deprecation', program, At.users, At.app), output),
+    ready: (signal) => answers(URL_OF_USERS, signal),
+  });
+  await proxy.start({ supervise: false });
+  return running(proxy);
+}
+
+function running(program: Supervised): Running {
+  return {
+    pids: () => (program.pid === undefined ? [] : [program.pid]),
+    stop: () => program.stop(),
+  };
+}
