@@ -13,7 +13,7 @@ const ACK_EVERY_BYTES = 256 * 1024;
 const HERE_EVERY_MS = 5_000;
 const SILENCE_MS = 30_000;
 /** How long a farewell may take to be read. */
-const FAREWELL_MS = 2_000;
+const FAREWELL_MS = 10_000;
 
 export interface Received {
   readonly message: Exclude<Message, MessageOf<'here' | 'failed'>>;
