@@ -1,0 +1,85 @@
+import { readdir } from 'node:fs/promises';
+import type { Finding } from '../../engine.ts';
+import type { DockerApi } from './docker-api.ts';
+import type { DockerShape, VolumeShape } from './docker-settings.ts';
+import type { InspectedVolume } from './inspected.ts';
+import { kindOf } from './mounts.ts';
+import { createdAt, type OwnVolumes } from './volume-ledger.ts';
+
+/** Docker's own names: nobody else has a volume of that name. */
+const ANONYMOUS = /^[0-9a-f]{64}$/;
+
+/** What stands against putting the content of the container's volumes into volumes of the same names here. */
+export async function admitVolumes(
+  api: DockerApi,
+  { volumes, name }: DockerShape,
+  ownVolumes: OwnVolumes,
+): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const volume of volumes) {
+    const here = await api.volume(volume.name);
+    if (here === undefined) findings.push(...(await missing(volume)));
+    else findings.push(...(await present(api, volume, here, name, ownVolumes)));
+  }
+  return findings;
+}
+
+async function missing({ name, driver, device }: VolumeShape): Promise<Finding[]> {
+  if (driver !== 'local') {
+    return [
+      {
+        code: 'VOLUME_MISSING',
+        message: `there is no volume ${name} of the driver ${driver} here`,
+        mend: 'docker volume create it',
+      },
+    ];
+  }
+  if (device === undefined || (await kindOf(device)) !== 'missing') return [];
+  return [
+    {
+      code: 'MOUNT_SOURCE_MISSING',
+      message: `its volume ${name} stands for ${device}, which is not here`,
+      mend: 'create it, with the same content as at the source if the app relies on it',
+    },
+  ];
+}
+
+async function present(
+  api: DockerApi,
+  volume: VolumeShape,
+  here: InspectedVolume,
+  container: string,
+  ownVolumes: OwnVolumes,
+): Promise<Finding[]> {
+  const { name, driver, shared } = volume;
+  if (here.Driver !== driver) {
+    return [
+      {
+        code: 'VOLUME_DIFFERS',
+        message: `the volume ${name} is of the driver ${here.Driver} here, and of ${driver} there`,
+        mend: 'make it as it is at the source, or remove it: it is then made',
+      },
+    ];
+  }
+  if (shared) return [];
+  const users = (await api.containers({ volume: [name] }))
+    .map(({ Names }) => Names[0]?.slice(1))
+    .filter((user) => user !== container);
+  if (users.length > 0) return [taken(name, `${users.join(', ')} uses it`)];
+  const isOwn = ANONYMOUS.test(name) || ownVolumes[name] === createdAt(here);
+  if (isOwn || (await isEmptyDir(here.Mountpoint))) return [];
+  return [taken(name, 'it is not from an earlier move of this container')];
+}
+
+function taken(name: string, why: string): Finding {
+  return {
+    code: 'VOLUME_TAKEN',
+    message: `there is a volume ${name} here with a content of its own, which would be replaced: ${why}`,
+    mend: `docker volume rm ${name} if it is not needed, or choose another destination`,
+  };
+}
+
+async function isEmptyDir(dir: string): Promise<boolean> {
+  const entries = await readdir(dir).catch(() => undefined);
+  return entries?.length === 0;
+}

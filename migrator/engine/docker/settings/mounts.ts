@@ -1,0 +1,85 @@
+import { stat } from 'node:fs/promises';
+import { normalize } from 'node:path/posix';
+import type { Finding } from '../../engine.ts';
+import { MOUNT_FIELDS } from './belongings-fields.ts';
+import type { Bind } from './docker-settings.ts';
+import { findingOf, sift } from './field.ts';
+import type { Inspected, MountPoint, MountSpec } from './inspected.ts';
+
+/** `Binds` and `Mounts` for a container that is to have the same volumes. */
+export interface NamedMounts {
+  readonly binds: readonly string[];
+  readonly mounts: readonly MountSpec[];
+  readonly findings: readonly Finding[];
+}
+
+/**
+ * Volumes that were not given a name (`VOLUME` of the image, `--volume /path`) are asked for by the name that Docker
+ * gave them: their content is to be found at the other end, and again on the way back. The price is that
+ * `docker rm --volumes` then leaves them.
+ */
+export function namedMounts(container: Inspected): NamedMounts {
+  const { HostConfig } = container;
+  const findings: Finding[] = [];
+  const points = container.Mounts ?? [];
+  const mounts = (HostConfig.Mounts ?? []).map((spec): MountSpec => {
+    const sifted = sift(spec, MOUNT_FIELDS, container);
+    findings.push(...sifted.refusals.map(findingOf));
+    const source = spec.Source || pointAt(points, spec.Target)?.Name;
+    return { ...(sifted.carried as MountSpec), ...(source === undefined ? {} : { Source: source }) };
+  });
+  const binds = (HostConfig.Binds ?? []).filter((bind) => bind.includes(':'));
+  const named = [...binds.map((bind) => bind.split(':')[1] ?? ''), ...mounts.map(({ Target }) => Target)].map(
+    clean,
+  );
+  for (const { Type, Name, Destination, RW } of points) {
+    if (Type !== 'volume' || Name === undefined || named.includes(clean(Destination))) continue;
+    mounts.push({ Type, Source: Name, Target: Destination, ...(RW ? {} : { ReadOnly: true }) });
+  }
+  return { binds, mounts, findings };
+}
+
+/** What of this host the container has in it, and what cannot be had at another. */
+export async function bindsOf(container: Inspected): Promise<{ binds: Bind[]; findings: Finding[] }> {
+  const binds: Bind[] = [];
+  const findings: Finding[] = [];
+  const sources = (container.Mounts ?? []).filter(({ Type }) => Type === 'bind').map(({ Source }) => Source);
+  for (const source of new Set(sources)) {
+    const kind = await kindOf(source);
+    if (kind === 'directory' || kind === 'file') binds.push({ source, kind });
+    else findings.push(unmovable(source, kind));
+  }
+  return { binds, findings };
+}
+
+function unmovable(source: string, kind: Kind): Finding {
+  if (kind !== 'missing') {
+    const why = `it is a ${kind}, and what is behind it is this host's`;
+    return findingOf({ code: 'HOST_DEVICE', asked: `${source} mounted`, why });
+  }
+  return {
+    code: 'MOUNT_SOURCE_MISSING',
+    message: `${source} is mounted, and is not at its place any more`,
+    mend: 'put it back, or start the container without it',
+  };
+}
+
+type Kind = 'directory' | 'file' | 'socket' | 'device' | 'missing';
+
+/** What a path is, links followed. */
+export async function kindOf(path: string): Promise<Kind> {
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined) return 'missing';
+  if (found.isDirectory()) return 'directory';
+  if (found.isFile()) return 'file';
+  return found.isSocket() || found.isFIFO() ? 'socket' : 'device';
+}
+
+function pointAt(points: readonly MountPoint[], target: string): MountPoint | undefined {
+  return points.find(({ Destination }) => clean(Destination) === clean(target));
+}
+
+function clean(path: string): string {
+  const plain = normalize(path);
+  return plain.length > 1 && plain.endsWith('/') ? plain.slice(0, -1) : plain;
+}
