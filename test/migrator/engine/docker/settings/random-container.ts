@@ -64,6 +64,7 @@ export function randomContainer(seed: number, image: string): RandomContainer {
           }
         : { AutoRemove: dice.chance(0.3) }),
       ...(made.canPublish ? { PortBindings: ports.bindings, PublishAllPorts: dice.chance(0.3) } : {}),
+      ...(made.canPublish && dice.chance(0.3) ? { Sysctls: { 'net.core.somaxconn': '100' } } : {}),
       NetworkMode: made.mode,
     },
     NetworkingConfig: { EndpointsConfig: made.endpoints },
@@ -79,26 +80,34 @@ export function randomContainer(seed: number, image: string): RandomContainer {
 }
 
 function hostConfigFor(dice: Dice): Json {
-  return dice.some({
+  return { ...limitsFor(dice), ...dice.some(hostOptions(dice)) };
+}
+
+/** Those that need one another. */
+function limitsFor(dice: Dice): Json {
+  return {
+    ...dice.pick<Json>([
+      {},
+      { Memory: 64 << 20 },
+      { Memory: 64 << 20, MemorySwap: 80 << 20, MemoryReservation: 32 << 20 },
+      { MemoryReservation: 32 << 20, MemorySwappiness: 0 },
+    ]),
+    ...dice.pick<Json>([{}, { NanoCpus: 500_000_000 }, { CpuPeriod: 50_000, CpuQuota: 25_000 }]),
+  };
+}
+
+function hostOptions(dice: Dice): Readonly<Record<string, () => unknown>> {
+  return {
     CapAdd: () => dice.pick([['NET_ADMIN'], ['CAP_SYS_PTRACE', 'CHOWN'], ['ALL']]),
     CapDrop: () => dice.pick([['NET_RAW'], ['MKNOD', 'AUDIT_WRITE']]),
     Ulimits: () => [
       { Name: 'nofile', Soft: 1024, Hard: 4096 },
       { Name: 'core', Soft: 0, Hard: 0 },
     ],
-    ...dice.pick<Record<string, () => unknown>>([
-      { Memory: () => 64 << 20 },
-      { Memory: () => 64 << 20, MemorySwap: () => 80 << 20, MemoryReservation: () => 32 << 20 },
-      { MemoryReservation: () => 32 << 20, MemorySwappiness: () => 0 },
-    ]),
-    ...dice.pick<Record<string, () => unknown>>([
-      { NanoCpus: () => 500_000_000 },
-      { CpuPeriod: () => 50_000, CpuQuota: () => 25_000 },
-    ]),
     CpuShares: () => dice.pick([2, 512, 262144]),
     CpusetCpus: () => '0',
     PidsLimit: () => dice.pick([100, -1]),
-    OomScoreAdj: () => dice.pick([-500, 500]),
+    OomScoreAdj: () => 500,
     LogConfig: () =>
       dice.pick<Json>([
         { Type: 'json-file', Config: { 'max-size': '1m', 'max-file': '3', labels: 'odd' } },
@@ -114,7 +123,7 @@ function hostConfigFor(dice: Dice): Json {
     ReadonlyRootfs: () => true,
     Tmpfs: () => ({ '/run': '', '/tmp': 'rw,noexec,size=1m,mode=1777' }),
     Init: () => dice.chance(0.5),
-    Sysctls: () => ({ 'net.ipv4.ip_local_port_range': '20000 30000', 'kernel.shm_rmid_forced': '1' }),
+    Sysctls: () => ({ 'kernel.shm_rmid_forced': '1' }),
     SecurityOpt: () =>
       dice.pick([
         ['no-new-privileges'],
@@ -131,7 +140,7 @@ function hostConfigFor(dice: Dice): Json {
     VolumeDriver: () => 'local',
     UsernsMode: () => 'host',
     CgroupParent: () => '/holdfast-test',
-  });
+  };
 }
 
 function mountsFor(dice: Dice, volume: string): Json {
