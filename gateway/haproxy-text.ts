@@ -44,9 +44,10 @@ function textOptions(config: GatewayConfig, { bind, gate, socket }: HaproxyPlace
   return {
     bind,
     gate: gate ?? reachable(config.listen),
+    proxyProtocol: config.proxyProtocolFrom.length > 0,
     map: config.gate.map,
     statsSocket: socket,
-    sockets: config.gate.sockets,
+    sockets: [...config.gate.sockets, ...(config.gate.optionalSockets ?? [])],
     apps: apps.map(([name, { match }]) => ({ name, matches: match })),
     longestHoldMs,
     timeouts: {

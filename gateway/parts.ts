@@ -6,11 +6,13 @@ import { AgentClient } from '../migrator/agent/client.ts';
 import type { Target } from '../migrator/gate.ts';
 import type { MigrationsOptions } from '../migrator/migrations.ts';
 import { readTlsFiles } from '../migrator/pki/tls-files.ts';
+import { parseNetworks } from './config/networks.ts';
 import type { AppConfig, GatewayConfig } from './config/schema.ts';
 import { type AppOptions, Gates } from './gate/gates.ts';
 import { GateState } from './gate/state.ts';
 import type { Opened } from './opened.ts';
 import type { PlacedHost } from './placements/placements.ts';
+import type { ProxyOptions } from './proxy/proxy.ts';
 import { Forwarded } from './proxy/request-head.ts';
 import type { Route } from './proxy/routes.ts';
 
@@ -39,16 +41,19 @@ export function createHaproxyGate(config: GatewayConfig, gates: Gates, log: Logg
     const { state, target } = gates.snapshot(app);
     return state === GateState.open ? target : undefined;
   };
-  const { sockets, map } = config.gate;
-  const fronts = sockets.map(
-    (socket) =>
-      new Front({
-        address: parseRuntimeAddress(socket),
-        map,
-        apps: Object.keys(config.apps),
-        wanted: (app) => directTarget(openTarget(app)),
-      }),
-  );
+  const { sockets, optionalSockets = [], map } = config.gate;
+  const frontAt = (socket: string, isOptional: boolean) =>
+    new Front({
+      address: parseRuntimeAddress(socket),
+      isOptional,
+      map,
+      apps: Object.keys(config.apps),
+      wanted: (app) => directTarget(openTarget(app)),
+    });
+  const fronts = [
+    ...sockets.map((socket) => frontAt(socket, false)),
+    ...optionalSockets.map((socket) => frontAt(socket, true)),
+  ];
   return new HaproxyGate({ gate: gates, openTarget, fronts, log });
 }
 
@@ -60,9 +65,13 @@ function directTarget(target: Target | undefined): DirectTarget | undefined {
   return { address: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? 80 : Number(port) };
 }
 
-export function forwardedOf(config: GatewayConfig): Forwarded {
-  if (config.gate.type === 'haproxy') return Forwarded.kept;
-  return config.trustForwarded ? Forwarded.extended : Forwarded.replaced;
+/** Whose word the proxy takes for who asks, and what it makes of it. */
+export function forwardingOf(config: GatewayConfig): Pick<ProxyOptions, 'forwarded' | 'proxiedFrom'> {
+  const { gate, proxyProtocolFrom, trustForwarded } = config;
+  const isProxied = proxyProtocolFrom.length > 0;
+  const proxiedFrom = isProxied ? parseNetworks(proxyProtocolFrom) : undefined;
+  if (gate.type === 'haproxy' && !isProxied) return { forwarded: Forwarded.kept };
+  return { forwarded: trustForwarded ? Forwarded.extended : Forwarded.replaced, proxiedFrom };
 }
 
 /** @throws HoldfastError `TLS_FILE_UNREADABLE` */

@@ -22,7 +22,7 @@ import {
   containersOf,
   createGates,
   createHaproxyGate,
-  forwardedOf,
+  forwardingOf,
   movableApps,
   placedHosts,
   routesOf,
@@ -126,7 +126,7 @@ async function open(config: GatewayConfig, composed: Composed, opened: Opened): 
     gates,
     observer: metrics,
     log,
-    forwarded: forwardedOf(config),
+    ...forwardingOf(config),
     timeouts: {
       headTimeoutMs: config.timeouts.clientHeadMs,
       keepAliveTimeoutMs: config.timeouts.keepAliveMs,

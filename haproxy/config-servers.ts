@@ -3,21 +3,51 @@ import { ANYTHING, type ConfigLine } from './config-lines.ts';
 import { begins, type Need, required, type Verdict } from './config-needs.ts';
 import { APP_SERVER, GATE_SERVER } from './names.ts';
 
-const INSTEAD = 'Takes over while the app’s own server is not to be used.';
+/** Where Holdfast takes what is to be held, and how it is told of the client there. */
+interface Gate {
+  readonly address: string;
+  readonly proxyProtocol: boolean;
+}
 
-/** Where Holdfast takes what is to be held. */
-export function gateServer(gate: string, isBackup: boolean): Need {
-  const text = `server ${GATE_SERVER} ${gate}${isBackup ? ' backup' : ''}`;
-  return required(text, isBackup ? INSTEAD : '', (lines) => {
+/** The gate in a backend of its own. */
+export function gateServer(gate: Gate): Need {
+  return gateNeed(gate, '', '', ({ words }) =>
+    words.includes('backup') ? 'It is the only one here.' : undefined,
+  );
+}
+
+/** The gate in an app's backend. */
+export function backupServer(gate: Gate): Need {
+  const why = 'Takes over while the app’s own server is not to be used.';
+  return gateNeed(gate, ' backup', why, ({ words }) =>
+    words.includes('backup') ? undefined : 'It is for when the app’s own server is not to be used.',
+  );
+}
+
+function gateNeed(
+  { address, proxyProtocol }: Gate,
+  ending: string,
+  why: string,
+  fault: (line: ConfigLine) => string | undefined,
+): Need {
+  const text = `server ${GATE_SERVER} ${address}${proxyProtocol ? ' send-proxy-v2-ssl' : ''}${ending}`;
+  return required(text, why, (lines) => {
     const line = lines.find((one) => begins(one, ['server', GATE_SERVER]));
     if (line === undefined) return { kind: 'missing' };
+    const { words } = line;
     const wrong = (why: string): Verdict => ({ kind: 'wrong', line, text, why });
-    if (!isReached(line.words[2] ?? '', gate)) return wrong(`Holdfast is reached at ${gate}.`);
-    if (isBackup && !line.words.includes('backup'))
-      return wrong('It is for when the app’s own server is not to be used.');
-    if (!isBackup && line.words.includes('backup')) return wrong('It is the only one here.');
-    if (line.words.includes('disabled')) return wrong('It is disabled.');
-    return { kind: 'met', line };
+    if (!isReached(words[2] ?? '', address)) return wrong(`Holdfast is reached at ${address}.`);
+    if (words.includes('disabled')) return wrong('It is disabled.');
+    if (
+      words.some((word) => word.startsWith('send-proxy-v2')) !== proxyProtocol ||
+      words.includes('send-proxy')
+    ) {
+      return wrong(
+        `By \`proxyProtocolFrom\`, Holdfast ${proxyProtocol ? 'expects' : 'takes no'} send-proxy-v2.`,
+      );
+    }
+    const other = fault(line);
+    return other === undefined ? { kind: 'met', line } : wrong(other);
   });
 }
 

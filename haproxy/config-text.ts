@@ -1,6 +1,6 @@
 import { advised, beginning, header, type Need, option, required, timeout, value } from './config-needs.ts';
 import { type AppText, appRoutes, directWay, gateWay } from './config-routes.ts';
-import { appServer, gateServer } from './config-servers.ts';
+import { appServer, backupServer, gateServer } from './config-servers.ts';
 import { judgeSockets } from './config-sockets.ts';
 import { backendOf, GATE_BACKEND } from './names.ts';
 
@@ -11,6 +11,8 @@ export interface ConfigTextOptions {
   readonly bind: string;
   /** Where Holdfast takes what is to be held, as HAProxy reaches it. */
   readonly gate: string;
+  /** The gate takes the client from a header of the PROXY protocol. */
+  readonly proxyProtocol?: boolean;
   readonly map: string;
   /** Of a worker, when Holdfast is not to use that of the master. */
   readonly statsSocket: string;
@@ -45,7 +47,8 @@ const ABOUT_LOG = 'What HAProxy has to tell.';
 const ABOUT_CLIENT = 'Who asks, for the app: the same on either way.';
 
 export function neededSections(options: ConfigTextOptions): NeededSection[] {
-  const { apps, bind, gate, map, sockets = [], statsSocket } = options;
+  const { apps, bind, gate: address, map, proxyProtocol = false, sockets = [], statsSocket } = options;
+  const gate = { address, proxyProtocol };
   return [
     {
       kind: 'global',
@@ -94,9 +97,9 @@ export function neededSections(options: ConfigTextOptions): NeededSection[] {
         gateWay(),
       ],
     },
-    { kind: 'backend', name: GATE_BACKEND, needs: [gateServer(gate, false)] },
+    { kind: 'backend', name: GATE_BACKEND, needs: [gateServer(gate)] },
     ...apps.map(({ name }): NeededSection => {
-      return { kind: 'backend', name: backendOf(name), needs: [appServer(), gateServer(gate, true)] };
+      return { kind: 'backend', name: backendOf(name), needs: [appServer(), backupServer(gate)] };
     }),
   ];
 }
@@ -170,7 +173,7 @@ ${sections.map(printer()).join('')}`;
 
 const ABOUT_SECTIONS: Readonly<Record<string, string>> = {
   [GATE_BACKEND]:
-    'Holdfast’s own gate. It takes what HAProxy says of the client as it is, so nobody else should reach it.',
+    'Holdfast’s own gate. It believes what HAProxy says of the client, so nobody else should reach it.',
 };
 
 /** Prints sections, and what a line is for the first time it is there. */

@@ -26,6 +26,8 @@ export interface FrontOptions {
   readonly map: string;
   readonly apps: readonly string[];
   readonly wanted: Wanted;
+  /** A hold may do without it while it cannot be reached: no user reaches it then either. */
+  readonly isOptional?: boolean | undefined;
   /** See `RuntimeOptions`. */
   readonly timeoutMs?: number | undefined;
 }
@@ -52,6 +54,7 @@ const CLOSING_MS = 1_000;
  */
 export class Front {
   readonly name: string;
+  readonly isOptional: boolean;
   readonly #options: FrontOptions;
   #turn: Promise<unknown> = Promise.resolve();
   #isMaster: boolean | undefined;
@@ -61,6 +64,7 @@ export class Front {
   constructor(options: FrontOptions) {
     this.#options = options;
     this.name = formatRuntimeAddress(options.address);
+    this.isOptional = options.isOptional ?? false;
   }
 
   /**

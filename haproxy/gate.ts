@@ -40,7 +40,8 @@ export class HaproxyGate implements Gate {
   }
 
   /**
-   * See `Gate.hold`. HAProxys that do not answer are found before anything is changed.
+   * See `Gate.hold`. HAProxys that do not answer are found before anything is changed. One that is optional is then left
+   * out: it is put right when it is back, as after a restart.
    *
    * @throws HoldfastError as `Gate.hold`, and what `Front` throws
    */
@@ -48,9 +49,9 @@ export class HaproxyGate implements Gate {
     app: string,
     { drainTimeoutMs, signal }: { drainTimeoutMs: number; signal: AbortSignal },
   ): Promise<HoldReport> {
-    const { gate, fronts, openTarget } = this.#options;
+    const { gate, openTarget } = this.#options;
     const target = openTarget(app);
-    await Promise.all(fronts.map((front) => front.look(app, signal)));
+    const fronts = await this.#reached(app, signal);
     const off = new AbortController();
     const soon = anySignal([signal, off.signal]);
     const closedAtMs = performance.now();
@@ -93,6 +94,23 @@ export class HaproxyGate implements Gate {
     await this.#following;
   }
 
+  /** Those that answer: all, but for optional ones, and at least one. */
+  async #reached(app: string, signal: AbortSignal): Promise<Front[]> {
+    const { fronts, log } = this.#options;
+    const looks = await Promise.allSettled(fronts.map((front) => front.look(app, signal)));
+    const missed = fronts.flatMap((front, i) => {
+      const look = looks[i];
+      return look?.status === 'rejected' ? [{ front, reason: look.reason }] : [];
+    });
+    const fatal = missed.find(({ front, reason }) => !front.isOptional || !isOutOfReach(reason));
+    if (fatal !== undefined) throw fatal.reason;
+    if (missed.length > 0 && missed.length === fronts.length) throw missed[0]?.reason;
+    for (const { front, reason } of missed) {
+      log.warn({ haproxy: front.name, app, err: reason }, 'HAProxy cannot be reached, and is left out');
+    }
+    return fronts.filter((front) => missed.every((one) => one.front !== front));
+  }
+
   async #follow(front: Front): Promise<void> {
     const { log } = this.#options;
     const { signal } = this.#stop;
@@ -118,6 +136,16 @@ export class HaproxyGate implements Gate {
     this.#hurry.abort();
     this.#hurry = new AbortController();
   }
+}
+
+const OUT_OF_REACH: ReadonlySet<string> = new Set([
+  'HAPROXY_UNREACHABLE',
+  'HAPROXY_SILENT',
+  'HAPROXY_CONNECTION_LOST',
+]);
+
+function isOutOfReach(error: unknown): boolean {
+  return error instanceof HoldfastError && OUT_OF_REACH.has(error.code);
 }
 
 function calledOff(app: string, cause: unknown): HoldfastError {

@@ -1,6 +1,7 @@
 import { parseRuntimeAddress } from '../../haproxy/address.ts';
 import { HoldfastError } from '../../migrator/errors.ts';
 import { formatAddress, isLoopback, parseAddress } from './address.ts';
+import { parseNetworks } from './networks.ts';
 import type { GatewayConfig } from './schema.ts';
 
 /** A fault a schema cannot express, and the key path of what is wrong. */
@@ -47,6 +48,15 @@ function addressFaults(config: GatewayConfig): ConfigFault[] {
       });
     }
   }
+  for (const [index, text] of config.proxyProtocolFrom.entries()) {
+    try {
+      parseNetworks([text]);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      const path = ['proxyProtocolFrom', String(index)];
+      faults.push({ path, message: `proxyProtocolFrom: ${error.message}` });
+    }
+  }
   const [traffic, admin] = [parseAddress(config.listen), parseAddress(config.admin.listen)];
   if (traffic.port !== 0 && traffic.port === admin.port && traffic.host === admin.host) {
     faults.push({
@@ -58,28 +68,31 @@ function addressFaults(config: GatewayConfig): ConfigFault[] {
 }
 
 function gateFaults({ gate }: GatewayConfig): ConfigFault[] {
-  const path = ['gate', 'sockets'];
-  if (gate.type === 'built-in' && gate.sockets.length > 0) {
-    return [{ path, message: 'gate.sockets: they are of HAProxy, but gate.type is built-in' }];
+  const sockets = (['sockets', 'optionalSockets'] as const).flatMap((key) =>
+    (gate[key] ?? []).map((text, index) => ({
+      key: `gate.${key}`,
+      text,
+      path: ['gate', key, String(index)],
+    })),
+  );
+  const [first] = sockets;
+  if (gate.type === 'built-in' && first !== undefined) {
+    const path = first.path.slice(0, 2);
+    return [{ path, message: `${first.key}: they are of HAProxy, but gate.type is built-in` }];
   }
-  if (gate.type === 'haproxy' && gate.sockets.length === 0) {
-    return [
-      {
-        path: ['gate', 'type'],
-        message: 'gate.sockets is missing: HAProxy is driven over its runtime socket',
-      },
-    ];
+  if (gate.type === 'haproxy' && first === undefined) {
+    const message = 'gate.sockets is missing: HAProxy is driven over its runtime socket';
+    return [{ path: ['gate', 'type'], message }];
   }
-  return gate.sockets.flatMap((text, index) => {
-    const here = { path: [...path, String(index)] };
-    if (gate.sockets.indexOf(text) < index)
-      return [{ ...here, message: `gate.sockets: ${text} is there twice` }];
+  return sockets.flatMap(({ key, text, path }, index) => {
+    if (sockets.findIndex((one) => one.text === text) < index)
+      return [{ path, message: `${key}: ${text} is there twice` }];
     try {
       parseRuntimeAddress(text);
       return [];
     } catch (error) {
       if (!(error instanceof HoldfastError)) throw error;
-      return [{ ...here, message: `gate.sockets: ${error.message}` }];
+      return [{ path, message: `${key}: ${error.message}` }];
     }
   });
 }

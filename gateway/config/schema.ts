@@ -117,6 +117,12 @@ export const GateConfig = Type.Object(
         'Runtime sockets of the HAProxys, with level admin: paths or `ADDRESS:PORT`. Those of master processes (`-S`) are preferable.',
       default: [],
     }),
+    optionalSockets: Type.Optional(
+      Type.Array(Type.String({ pattern: '^(/.+|.+:[0-9]{1,5})$' }), {
+        description:
+          'Those of HAProxys that a move may leave out while they cannot be reached: no user may reach them then either. One of all must be.',
+      }),
+    ),
     map: Type.String({
       description:
         'The map file by which HAProxy is told where an app’s requests go, as its configuration names it.',
@@ -176,6 +182,12 @@ export const GatewayConfig = Type.Object(
       description:
         'The clients are proxies of yours: what their X-Forwarded headers say is kept and added to.',
       default: false,
+    }),
+    proxyProtocolFrom: Type.Array(Type.String({ minLength: 2 }), {
+      description:
+        'Addresses and networks whose connections begin with a PROXY protocol header (version 2), which tells of the client; all others are clients themselves.',
+      default: [],
+      examples: [['10.0.0.5', '10.1.0.0/16']],
     }),
     timeouts: Type.Object(
       {

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { AppGate } from '../gate/app-gate.ts';
+import type { Callers } from './callers.ts';
 import type { Connections } from './connections.ts';
 import type { Observer } from './observer.ts';
 import type { Destination, Forwarded } from './request-head.ts';
@@ -9,6 +10,7 @@ export interface ExchangeContext {
   readonly observer: Observer;
   readonly log: Logger;
   readonly connections: Connections;
+  readonly callers: Callers;
   readonly forwarded: Forwarded;
   /** The proxy accepts no more: answers close their connections. */
   isClosing: boolean;

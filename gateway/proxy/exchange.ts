@@ -85,7 +85,9 @@ export class Exchange extends Visit implements Guest, Dispatcher.DispatchHandler
     this.#upstream = upstream;
     this.#answeredBy = to;
     try {
-      this.#head ??= requestHead(this.#req, this.#options.destination, this.#context.forwarded);
+      const { callers, forwarded } = this.#context;
+      const caller = callers.of(this.#socket);
+      this.#head ??= requestHead(this.#req, this.#options.destination, { caller, forwarded });
     } catch (error) {
       this.#answerSelf(upstreamFailureAnswer(error as Error));
       return;

@@ -1,11 +1,12 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo, BlockList, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { HoldfastError } from '../../migrator/errors.ts';
 import type { Gates } from '../gate/gates.ts';
 import { answer, type OwnAnswer } from './answer.ts';
+import { Callers } from './callers.ts';
 import { Connections } from './connections.ts';
 import type { ExchangeContext } from './context.ts';
 import { Exchange } from './exchange.ts';
@@ -26,6 +27,8 @@ export interface ProxyOptions {
   readonly observer: Observer;
   readonly log: Logger;
   readonly forwarded: Forwarded;
+  /** Whose connections begin with a header of the PROXY protocol; nobody's when not given. */
+  readonly proxiedFrom?: BlockList | undefined;
   readonly timeouts: ClientTimeouts;
 }
 
@@ -44,7 +47,8 @@ export function createProxy(options: ProxyOptions): ReverseProxy {
   const { gates, observer, log, forwarded, timeouts } = options;
   const routes = new RouteTable(options.routes);
   const connections = new Connections();
-  const context: ExchangeContext = { observer, log, connections, forwarded, isClosing: false };
+  const callers = new Callers(options.proxiedFrom, log);
+  const context: ExchangeContext = { observer, log, connections, callers, forwarded, isClosing: false };
 
   const serve = (req: IncomingMessage, res: ServerResponse, expectsContinue: boolean, isUpgrade: boolean) => {
     const reject = (own: OwnAnswer, reason: 'no-route' | 'bad-request') => {
@@ -76,6 +80,7 @@ export function createProxy(options: ProxyOptions): ReverseProxy {
     // An upload may take as long as it takes, and stands still while its request is held.
     requestTimeout: 0,
   });
+  callers.standBefore(server);
   server.on('connection', connections.onConnection);
   server.on('request', (req, res) => serve(req, res, false, false));
   server.on('checkContinue', (req, res) => serve(req, res, true, false));

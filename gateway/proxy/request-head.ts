@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { HoldfastError } from '../../migrator/errors.ts';
+import type { Caller } from './callers.ts';
 import { connectionOptions, isHopByHop } from './hop-by-hop.ts';
 
 /** A request's head as the app shall see it. */
@@ -38,7 +39,7 @@ export const Forwarded = {
   replaced: 'replaced',
   /** The client is a proxy of ours, and one hop more is to be told of. */
   extended: 'extended',
-  /** The client is the proxy that the app is behind in any case, so this hop is not to be seen. */
+  /** The client is the proxy that the app is behind in any case, so this hop is not to be seen: all is left as it is. */
   kept: 'kept',
 } as const;
 export type Forwarded = (typeof Forwarded)[keyof typeof Forwarded];
@@ -51,8 +52,9 @@ export type Forwarded = (typeof Forwarded)[keyof typeof Forwarded];
 export function requestHead(
   req: IncomingMessage,
   destination: Destination,
-  forwarded: Forwarded,
+  who: { readonly caller: Caller; readonly forwarded: Forwarded },
 ): RequestHead {
+  const { forwarded } = who;
   const raw = req.rawHeaders;
   const dropped = connectionOptions(req.headers.connection);
   const headers: string[] = [];
@@ -63,38 +65,37 @@ export function requestHead(
     if (lower === 'host') {
       hosts += 1;
     } else if (!isHopByHop(lower) && !dropped?.has(lower) && !OF_THIS_HOP.has(lower)) {
-      if (forwarded !== Forwarded.replaced || lower !== 'forwarded') headers.push(name, raw[i + 1] ?? '');
+      if (!isSaidAnew(lower, forwarded)) headers.push(name, raw[i + 1] ?? '');
     }
   }
   if (hosts > 1) throw new HoldfastError('BAD_REQUEST', 'the request has more than one Host header');
   if (destination.host !== '') headers.push('Host', destination.host);
   // Trailers of the answer can be passed on, so the app may know it.
   if (req.headers.te?.toString().toLowerCase().includes('trailers')) headers.push('TE', 'trailers');
-  forward(req, destination, forwarded, headers);
+  if (forwarded !== Forwarded.kept) forward(req, destination, who, headers);
   return { ...destination, headers };
 }
 
 /** Not hop-by-hop by the book, but settled anew here. */
-const OF_THIS_HOP: ReadonlySet<string> = new Set([
-  'expect',
-  'trailer',
-  'x-forwarded-for',
-  'x-forwarded-proto',
-  'x-forwarded-host',
-]);
+const OF_THIS_HOP: ReadonlySet<string> = new Set(['expect', 'trailer']);
+const FORWARDED: ReadonlySet<string> = new Set(['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host']);
+
+/** Whether what the client says of who asks is put in other words, or not said at all. */
+function isSaidAnew(lower: string, forwarded: Forwarded): boolean {
+  if (forwarded === Forwarded.kept) return false;
+  return FORWARDED.has(lower) || (forwarded === Forwarded.replaced && lower === 'forwarded');
+}
 
 function forward(
   req: IncomingMessage,
   destination: Destination,
-  forwarded: Forwarded,
+  { caller, forwarded }: { readonly caller: Caller; readonly forwarded: Forwarded },
   headers: string[],
 ): void {
-  const client = (req.socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, '');
   const said = (name: string) =>
     forwarded === Forwarded.replaced ? undefined : req.headers[name]?.toString();
   const before = said('x-forwarded-for');
-  if (before === undefined) headers.push('X-Forwarded-For', client);
-  else headers.push('X-Forwarded-For', forwarded === Forwarded.kept ? before : `${before}, ${client}`);
-  headers.push('X-Forwarded-Proto', said('x-forwarded-proto') ?? 'http');
+  headers.push('X-Forwarded-For', before === undefined ? caller.address : `${before}, ${caller.address}`);
+  headers.push('X-Forwarded-Proto', said('x-forwarded-proto') ?? caller.scheme);
   headers.push('X-Forwarded-Host', said('x-forwarded-host') ?? destination.host);
 }

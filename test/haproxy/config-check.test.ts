@@ -247,3 +247,17 @@ t.test('an empty configuration lacks every section', async (t) => {
     ],
   );
 });
+
+t.test('the gate is told of clients in the way that it expects', async (t) => {
+  const options = { ...OPTIONS, proxyProtocol: true };
+  const told = haproxyConfig(options);
+  t.same(check(told, undefined, options), []);
+  t.match(told, / {2}server gate 10.0.0.1:8080 send-proxy-v2-ssl backup\n/);
+  const plain = told.replace('send-proxy-v2-ssl', 'send-proxy-v2 check');
+  t.same(check(plain, undefined, options), [], 'without its word on TLS, too');
+  const first = told.replace('send-proxy-v2-ssl', 'send-proxy');
+  t.match(check(first, undefined, options), [
+    { kind: 'wrong', lines: [/send-proxy-v2-ssl$/], why: /expects/ },
+  ]);
+  t.match(check(told), Array(3).fill({ kind: 'wrong', lines: [/^server gate 10.0.0.1:8080( backup)?$/] }));
+});

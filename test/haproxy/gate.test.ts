@@ -1,162 +1,24 @@
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { pino } from 'pino';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import t, { type Test } from 'tap';
-import { Gates } from '../../gateway/gate/gates.ts';
-import { createProxy } from '../../gateway/proxy/proxy.ts';
-import { Forwarded } from '../../gateway/proxy/request-head.ts';
-import { haproxyConfig } from '../../haproxy/config-text.ts';
-import { Front } from '../../haproxy/front.ts';
-import { HaproxyGate } from '../../haproxy/gate.ts';
-import { getMap } from '../../haproxy/maps.ts';
 import { OneShotRuntime } from '../../haproxy/runtime.ts';
 import { showServersConn } from '../../haproxy/servers.ts';
 import { StatKind, showStat } from '../../haproxy/stat.ts';
-import type { Target } from '../../migrator/gate.ts';
-import { type Edition, editions, eventually, Haproxy } from './haproxy.ts';
+import { type Edition, editions, eventually, type Haproxy } from './haproxy.ts';
+import { hold, isDirect, never, open, startApp, USER } from './scene.ts';
 
 const found = await editions();
 const skip = typeof found === 'string' ? found : false;
-const never = new AbortController().signal;
-const LIMITS = {
-  maxHeldRequests: 1_000,
-  maxHeldBytes: 10_000_000,
-  maxHoldMs: 30_000,
-  releaseConcurrency: 16,
-  drainTimeoutMs: 5_000,
-};
 
-interface App {
-  readonly target: Target;
-  /** What came, in order. */
-  readonly visits: IncomingMessage[];
-  readonly connections: () => number;
-}
-
-async function startApp(
-  t: Test,
-  name: string,
-  onVisit = (_: IncomingMessage, response: ServerResponse): unknown => response.end(name),
-): Promise<App> {
-  const visits: IncomingMessage[] = [];
-  const sockets = new Set<unknown>();
-  const server = createServer((request, response) => {
-    visits.push(request);
-    onVisit(request, response);
-  });
-  server.on('connection', (socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-  });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  t.teardown(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { target: { host: name, url }, visits, connections: () => sockets.size };
-}
-
-interface Scene {
-  readonly haproxys: readonly Haproxy[];
-  readonly gates: Gates;
-  readonly gate: HaproxyGate;
-  /** A user's request through a HAProxy; settles with status and body. */
-  visit(path: string, by?: Haproxy): Promise<string>;
-  /** Settles when every HAProxy sends requests to the app itself. */
-  direct(): Promise<void>;
-}
-
-/** HAProxys in front of the real gate and proxy, for one app. */
-async function open(
-  t: Test,
-  edition: Edition,
-  { count = 1, timeoutMs }: { count?: number; timeoutMs?: number } = {},
-) {
-  const haproxys = await Promise.all(Array.from({ length: count }, () => Haproxy.create(edition)));
-  const gates = new Gates(
-    { shop: { limits: LIMITS }, blog: { limits: LIMITS } },
-    { connectTimeoutMs: 2_000, headTimeoutMs: 30_000, bodyTimeoutMs: 30_000 },
-  );
-  const proxy = createProxy({
-    routes: [{ app: 'shop' }],
-    gates,
-    observer: { requestHeld() {}, holdEnded() {}, requestFinished() {}, requestRejected() {} },
-    log: pino({ level: 'silent' }),
-    forwarded: Forwarded.kept,
-    timeouts: { headTimeoutMs: 10_000, keepAliveTimeoutMs: 60_000 },
-  });
-  const { port } = await proxy.listen({ host: '127.0.0.1', port: 0 });
-  const wanted = (app: string) => {
-    const { state, target } = gates.snapshot(app);
-    if (state !== 'open' || target === undefined) return undefined;
-    return { address: '127.0.0.1', port: Number(new URL(target.url).port) };
-  };
-  const fronts = haproxys.map(
-    ({ masterSocket, map }) =>
-      new Front({ address: { path: masterSocket }, map, apps: ['shop', 'blog'], wanted, timeoutMs }),
-  );
-  const gate = new HaproxyGate({
-    gate: gates,
-    openTarget: (app) => (gates.snapshot(app).state === 'open' ? gates.snapshot(app).target : undefined),
-    fronts,
-    log: pino({ level: 'silent' }),
-  });
-  t.teardown(async () => {
-    await gate.close();
-    await Promise.all(haproxys.map((haproxy) => haproxy.stop()));
-    await proxy.close(AbortSignal.abort());
-    await gates.close();
-  });
-  for (const haproxy of haproxys) {
-    await haproxy.begin(
-      haproxyConfig({
-        bind: `unix@${haproxy.socket}.http`,
-        gate: `127.0.0.1:${port}`,
-        map: haproxy.map,
-        statsSocket: haproxy.socket,
-        apps: [{ name: 'shop', matches: [{}] }],
-        timeouts: {
-          connectMs: 1_000,
-          serverMs: 60_000,
-          clientMs: 60_000,
-          requestHeadMs: 10_000,
-          keepAliveMs: 10_000,
-        },
-      }),
-    );
-  }
-  gate.start();
-  const [first] = haproxys;
-  const scene: Scene = {
-    haproxys,
-    gates,
-    gate,
-    async visit(path, by = first) {
-      const sent = request({
-        socketPath: `${by?.socket}.http`,
-        path,
-        agent: false,
-        headers: { host: 'shop.example' },
-      });
-      sent.end();
-      const [response] = (await once(sent, 'response')) as [IncomingMessage];
-      let body = '';
-      for await (const chunk of response.setEncoding('utf8')) body += chunk;
-      return `${response.statusCode} ${body}`;
-    },
-    async direct() {
-      for (const haproxy of haproxys)
-        await eventually('HAProxy to go the direct way', () => isDirect(haproxy));
-    },
-  };
-  return scene;
-}
-
-async function isDirect({ masterSocket, map }: Haproxy): Promise<boolean> {
-  const runtime = new OneShotRuntime({ address: { path: masterSocket } });
-  return (await runtime.ask([getMap(map, 'shop')], never))[0] === 'direct';
+/** A scene whose app, directly reached, has one request and is in no hurry to answer. */
+async function openWithSlowRequest(t: Test, edition: Edition) {
+  const scene = await open(t, edition);
+  const waiting: ServerResponse[] = [];
+  const app = await startApp(t, 'app', (_, response) => waiting.push(response));
+  scene.gates.setTarget('shop', app.target);
+  await scene.direct();
+  const slow = scene.visit('/slow');
+  await eventually('the request to be at the app', () => waiting.length === 1);
+  return { scene, slow, answer: () => waiting[0]?.end('slow') };
 }
 
 async function gateTotal({ masterSocket }: Haproxy): Promise<number> {
@@ -167,9 +29,6 @@ async function gateTotal({ masterSocket }: Haproxy): Promise<number> {
   );
   return stat?.totalSessions ?? Number.NaN;
 }
-
-const hold = (gate: HaproxyGate, drainTimeoutMs = 5_000) =>
-  gate.hold('shop', { drainTimeoutMs, signal: never });
 
 for (const edition of typeof found === 'string' ? [] : found) {
   t.test(edition.name, { skip, timeout: 120_000 }, async (t) => {
@@ -215,37 +74,11 @@ for (const edition of typeof found === 'string' ? [] : found) {
       t.equal(a.visits.length, came, 'and nothing more came to the source');
     });
 
-    t.test('client, scheme and host are the same on both ways', async (t) => {
-      const scene = await open(t, edition);
-      const app = await startApp(t, 'app');
-      scene.gates.setTarget('shop', app.target);
-      await scene.visit('/gate');
-      await scene.direct();
-      await scene.visit('/direct');
-      const [byGate, direct] = app.visits.map(({ headers }) => {
-        const {
-          host,
-          'x-forwarded-for': client,
-          'x-forwarded-proto': proto,
-          'x-forwarded-host': of,
-        } = headers;
-        return { host, client, proto, of };
-      });
-      t.same(byGate, direct);
-      t.match(direct, { host: 'shop.example', proto: 'http', of: 'shop.example' });
-    });
-
     t.test(
       'requests in flight are waited for, and a hold that cannot wait leaves all as it was',
       async (t) => {
-        const scene = await open(t, edition);
+        const { scene, slow, answer } = await openWithSlowRequest(t, edition);
         const [haproxy] = scene.haproxys as [Haproxy];
-        const waiting: ServerResponse[] = [];
-        const app = await startApp(t, 'app', (_, response) => waiting.push(response));
-        scene.gates.setTarget('shop', app.target);
-        await scene.direct();
-        const slow = scene.visit('/slow');
-        await eventually('the request to be at the app', () => waiting.length === 1);
         await t.rejects(hold(scene.gate, 60), { code: 'DRAIN_TIMEOUT', message: /1 requests/ });
         t.equal(scene.gates.snapshot('shop').state, 'open');
         await scene.direct();
@@ -253,7 +86,7 @@ for (const edition of typeof found === 'string' ? [] : found) {
         await eventually('HAProxy to go by the gate', async () => !(await isDirect(haproxy)));
         const held = scene.visit('/held');
         await eventually('it to be held', () => scene.gates.snapshot('shop').heldRequests === 1);
-        waiting[0]?.end('slow');
+        answer();
         t.equal(await slow, '200 slow');
         // HAProxy counts it unless it was over before that: the hold is what waits for it, not the count.
         t.match(await holding, { drainedRequests: Number });
@@ -288,17 +121,11 @@ for (const edition of typeof found === 'string' ? [] : found) {
     });
 
     t.test('requests of the worker that is leaving are waited for', async (t) => {
-      const scene = await open(t, edition);
+      const { scene, slow, answer } = await openWithSlowRequest(t, edition);
       const [haproxy] = scene.haproxys as [Haproxy];
-      const waiting: ServerResponse[] = [];
-      const app = await startApp(t, 'app', (_, response) => waiting.push(response));
-      scene.gates.setTarget('shop', app.target);
-      await scene.direct();
-      const slow = scene.visit('/slow');
-      await eventually('the request to be at the app', () => waiting.length === 1);
       await haproxy.reload();
       await t.rejects(hold(scene.gate, 60), { code: 'DRAIN_TIMEOUT' });
-      waiting[0]?.end('slow');
+      answer();
       t.equal(await slow, '200 slow');
       t.match(await hold(scene.gate), { drainedRequests: Number });
     });
@@ -333,6 +160,70 @@ for (const edition of typeof found === 'string' ? [] : found) {
       await eventually('both to be held', () => scene.gates.snapshot('shop').heldRequests === 2);
       await scene.gate.release('shop', b.target);
       t.same(await Promise.all(held), ['200 b', '200 b']);
+    });
+
+    t.test('an optional HAProxy that stands still is left out, and put right when it goes on', async (t) => {
+      const scene = await open(t, edition, { count: 2, timeoutMs: 500, optional: 1 });
+      const [one, two] = scene.haproxys as [Haproxy, Haproxy];
+      const a = await startApp(t, 'a');
+      const b = await startApp(t, 'b');
+      scene.gates.setTarget('shop', a.target);
+      await scene.direct();
+      two.signal('SIGSTOP');
+      await hold(scene.gate);
+      t.ok(scene.logged.includes('HAProxy cannot be reached, and is left out'));
+      const held = scene.visit('/held', one);
+      await eventually('it to be held', () => scene.gates.snapshot('shop').heldRequests === 1);
+      two.signal('SIGCONT');
+      await eventually('it to go by the gate again', async () => !(await isDirect(two)));
+      const heldToo = scene.visit('/held/too', two);
+      await eventually('both to be held', () => scene.gates.snapshot('shop').heldRequests === 2);
+      await scene.gate.release('shop', b.target);
+      t.same(await Promise.all([held, heldToo]), ['200 b', '200 b']);
+      await scene.direct();
+      t.equal(await scene.visit('/after', two), '200 b');
+      t.equal(a.visits.length, 0);
+    });
+
+    t.test('an optional HAProxy that was down during a move serves the app where it is now', async (t) => {
+      const scene = await open(t, edition, { count: 2, optional: 2 });
+      const [one, two] = scene.haproxys as [Haproxy, Haproxy];
+      const a = await startApp(t, 'a');
+      const b = await startApp(t, 'b');
+      scene.gates.setTarget('shop', a.target);
+      await scene.direct();
+      await two.kill();
+      await hold(scene.gate);
+      await scene.gate.release('shop', b.target);
+      await two.run();
+      t.equal(await scene.visit('/back', two), '200 b', 'at once, by way of the gate');
+      await scene.direct();
+      t.equal(await scene.visit('/direct', two), '200 b');
+      t.equal(a.visits.length, 0);
+      await Promise.all([one.kill(), two.kill()]);
+      await t.rejects(hold(scene.gate), { code: 'HAPROXY_UNREACHABLE' }, 'but one must be there');
+    });
+
+    t.test('in the hold a replica answers what is safe, and the rest waits', async (t) => {
+      const answerer = (name: string) => (request: IncomingMessage, response: ServerResponse) =>
+        response.end(`${request.method} at ${name}`);
+      const [a, b, replica] = await Promise.all(
+        ['a', 'b', 'the replica'].map((name) => startApp(t, name, answerer(name))),
+      );
+      if (a === undefined || b === undefined || replica === undefined) return;
+      const scene = await open(t, edition, { replicaUrl: replica.target.url });
+      scene.gates.setTarget('shop', a.target);
+      await scene.direct();
+      t.equal(await scene.visit('/before'), '200 GET at a');
+      await hold(scene.gate);
+      const written = scene.visit('/write', undefined, { method: 'POST' });
+      await eventually('it to be held', () => scene.gates.snapshot('shop').heldRequests === 1);
+      t.equal(await scene.visit('/read'), '200 GET at the replica');
+      await scene.gate.release('shop', b.target);
+      t.equal(await written, '200 POST at b');
+      t.equal(await scene.visit('/after'), '200 GET at b');
+      t.match(replica.visits, [{ method: 'GET', url: '/read', headers: { 'x-forwarded-for': USER } }]);
+      t.equal(replica.visits.length, 1);
     });
   });
 }

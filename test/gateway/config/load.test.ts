@@ -124,4 +124,17 @@ t.test('what is wrong with the gate is told with its line', async (t) => {
   );
   t.match(gate('  type: haproxy\n  sockets: ["localhost:99999"]\n'), /gateway.yaml:5: .*localhost:99999/);
   t.match(gate('  type: haproxy\n  sockets: [admin.sock]\n'), /gateway.yaml:5: /);
+  t.equal(gate('  type: haproxy\n  optionalSockets: [/a.sock]\n'), 'accepted');
+  t.match(gate('  optionalSockets: [/a.sock]\n'), /gateway.yaml:4: gate.optionalSockets: .* built-in/);
+  t.match(
+    gate('  type: haproxy\n  sockets: [/a.sock]\n  optionalSockets: [/a.sock]\n'),
+    /gateway.yaml:6: gate.optionalSockets: .* there twice/,
+  );
+});
+
+t.test('whoever sends PROXY headers is named by addresses and networks', async (t) => {
+  t.equal(refusal('proxyProtocolFrom: [10.0.0.5, 10.1.0.0/16, "::1", "fd00::/8"]\n'), 'accepted');
+  for (const wrong of ['haproxy.internal', '10.0.0.0/33', '10.0.0', '::1/129', '1.2.3.4/']) {
+    t.match(refusal(`proxyProtocolFrom:\n  - "${wrong}"\n`), `gateway.yaml:2: proxyProtocolFrom: ${wrong}`);
+  }
 });

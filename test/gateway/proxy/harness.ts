@@ -63,7 +63,7 @@ export interface Front {
   readonly lines: string[];
 }
 
-export interface FrontOptions extends Partial<Pick<ProxyOptions, 'routes' | 'forwarded'>> {
+export interface FrontOptions extends Partial<Pick<ProxyOptions, 'routes' | 'forwarded' | 'proxiedFrom'>> {
   readonly limits?: Partial<GateLimits>;
   readonly replicaUrl?: string;
   /** Names of apps; one called `app` when left out. */
@@ -87,6 +87,7 @@ export async function startFront(t: Scope, options: FrontOptions = {}): Promise<
     observer,
     log: pino({ level: 'silent' }),
     forwarded,
+    proxiedFrom: options.proxiedFrom,
     timeouts: { headTimeoutMs: 10_000, keepAliveTimeoutMs: 10_000 },
   });
   const { port } = await proxy.listen({ host: '127.0.0.1', port: 0 });
