@@ -161,4 +161,16 @@ t.test('between two Docker Engines', { skip: await whyNoLab(), timeout: 170_000 
     const { bytesSent } = await arrive(image);
     t.ok(bytesSent < MIB, `${bytesSent} bytes`);
   });
+
+  await t.test("an engine with containerd's image store is refused", async (t) => {
+    const { daemon, host } = lab.on('b');
+    await daemon.stop();
+    const config = JSON.stringify({ features: { 'containerd-snapshotter': true } });
+    await host.exec('sh', ['-ec', `mkdir -p /etc/docker; echo '${config}' >/etc/docker/daemon.json`], {
+      signal: AbortSignal.timeout(10_000),
+    });
+    await daemon.start({ supervise: false });
+    const findings = await admitImages(b, AbortSignal.timeout(10_000));
+    t.match(findings, [{ code: 'IMAGE_STORE_UNSUPPORTED' }]);
+  });
 });
