@@ -1,10 +1,8 @@
-/** What `npm test` prepares before it runs, so that no test waits for it: the programs, HAProxy, the lab's root file systems. */
+/** What `npm test` prepares before it runs, so that no test waits for it: the programs, HAProxy, the lab's root file systems and image. */
 import { HoldfastError } from '../migrator/errors.ts';
 import { build } from './build.mjs';
-import { DOCKER_PACKAGES } from './lab/docker.ts';
-import { ensureAppImage } from './lab/docker-image.ts';
+import { ensureImages } from './lab/docker.ts';
 import { checkMachine, needPrograms } from './lab/machine.ts';
-import { ensureRootfs } from './lab/rootfs.ts';
 
 const PREPARE_TIMEOUT_MS = 900_000;
 
@@ -14,8 +12,7 @@ try {
   const signal = AbortSignal.timeout(PREPARE_TIMEOUT_MS);
   await checkMachine({ delay: true }, say, signal);
   await needPrograms({ haproxy: 'haproxy' }, say, signal);
-  await ensureAppImage(say, signal); // From the plain root file system, which comes with it.
-  await ensureRootfs(say, signal, DOCKER_PACKAGES);
+  await ensureImages({ log: say, signal }); // And both root file systems with it.
 } catch (error) {
   if (!(error instanceof HoldfastError)) throw error;
   say(`${error.message}; ${error.mend}`);

@@ -1,13 +1,10 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { run } from '../../migrator/process.ts';
-import { withLock } from './lock.ts';
-import { cacheDir } from './names.ts';
-import { ensureRootfs } from './rootfs.ts';
 
 /** The image of test/workload/app: a base layer with Debian and Node, and a layer of some kilobytes with the app. */
 export const APP_IMAGE = 'shop:1';
@@ -26,31 +23,9 @@ const HOST_ONLY = [
 ];
 const ANY_TIME = '@1700000000';
 
-/**
- * The archive that `docker load` makes the app's image from, as no image can be pulled into a lab. Made on first use from
- * the hosts' root file system, then shared by all runs.
- */
-export async function ensureAppImage(log: (line: string) => void, signal: AbortSignal): Promise<string> {
-  const rootfs = await ensureRootfs(log, signal);
-  const imagesDir = path.join(cacheDir(), 'images');
-  const recipe = [path.basename(rootfs), APP_IMAGE, APP_COMMAND, HOST_ONLY, await contentsOf(appDir)];
-  const key = createHash('sha256').update(JSON.stringify(recipe)).digest('hex').slice(0, 16);
-  const archive = path.join(imagesDir, `${key}.tar`);
-  if (existsSync(archive)) return archive;
-  await mkdir(imagesDir, { recursive: true });
-  await withLock(path.join(imagesDir, 'lock'), signal, async () => {
-    if (existsSync(archive)) return;
-    // Whoever holds the lock has the directory to himself: what else is there is from apps and systems of the past.
-    for (const entry of await readdir(imagesDir)) {
-      if (entry !== 'lock') await rm(path.join(imagesDir, entry), { recursive: true, force: true });
-    }
-    log("lab: packing the app's image; once");
-    const dir = await mkdtemp(path.join(imagesDir, 'part-'));
-    await pack(rootfs, dir, signal);
-    await rename(path.join(dir, 'image.tar'), archive);
-    await rm(dir, { recursive: true, force: true });
-  });
-  return archive;
+/** What the image is made of, for the names of what is kept. */
+export async function appImageRecipe(rootfs: string): Promise<unknown> {
+  return [path.basename(rootfs), APP_IMAGE, APP_COMMAND, HOST_ONLY, await contentsOf(appDir)];
 }
 
 async function contentsOf(dir: string): Promise<string[]> {
@@ -58,8 +33,8 @@ async function contentsOf(dir: string): Promise<string[]> {
   return Promise.all(files.map(async (file) => `${file} ${await readFile(path.join(dir, file), 'utf8')}`));
 }
 
-/** Make `image.tar` in `dir`, in the layout of `docker save`. */
-async function pack(rootfs: string, dir: string, signal: AbortSignal): Promise<void> {
+/** Pack the image from the hosts' root file system, in the layout of `docker save`. @returns the archive, in `dir` */
+export async function packAppImage(rootfs: string, dir: string, signal: AbortSignal): Promise<string> {
   const tar = (args: readonly string[]) =>
     run('tar', ['--sort=name', '--numeric-owner', ...args], { signal, cwd: dir });
   const inLayer = (file: string) => path.join(dir, file);
@@ -85,6 +60,7 @@ async function pack(rootfs: string, dir: string, signal: AbortSignal): Promise<v
   await writeFile(path.join(dir, 'config.json'), JSON.stringify(config));
   await writeFile(path.join(dir, 'manifest.json'), JSON.stringify(manifest));
   await tar(['-cf', inLayer('image.tar'), 'manifest.json', 'config.json', ...layers]);
+  return inLayer('image.tar');
 }
 
 async function sha256Of(file: string, signal: AbortSignal): Promise<string> {
