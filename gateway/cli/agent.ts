@@ -7,16 +7,23 @@ import { HoldfastError } from '../../migrator/errors.ts';
 import { readTlsFiles } from '../../migrator/pki/tls-files.ts';
 import { parseAddress } from '../config/address.ts';
 import { packageVersion } from '../version.ts';
+import { runtimeCommands } from './agent-runtime.ts';
 
 /** `gateway agent`: the part of Holdfast that runs on each host. */
 export function agentCommand(program: Command): void {
-  program
+  const agent = program
     .command('agent')
     .description('run the agent of this host, as root')
-    .requiredOption('-c, --config <file>', 'its configuration, agent.yaml')
-    .action(async ({ config }: { config: string }) => {
+    .usage('-c <file>')
+    // Not a required option to commander: it would be one of the commands below, too.
+    .option('-c, --config <file>', 'its configuration, agent.yaml')
+    .action(async ({ config }: { config?: string }) => {
+      if (config === undefined) {
+        return agent.error("error: required option '-c, --config <file>' not specified");
+      }
       await runAgent(config);
     });
+  runtimeCommands(agent);
 }
 
 /** Runs until SIGTERM or SIGINT. @throws HoldfastError `NOT_ROOT` and what starting an agent gives */

@@ -1,0 +1,151 @@
+import { constants, type FSWatcher, watch } from 'node:fs';
+import { access, type FileHandle, mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { HoldfastError } from '../../../errors.ts';
+import { run } from '../../../process.ts';
+import { ANNOUNCED_DIR, Announced, type AtStart } from './wrapper.ts';
+
+export interface RestoreOrder {
+  /** Further arguments of `runc restore`: `--image-path`, `--work-path`, … */
+  readonly args: readonly string[];
+  /** Lines of CRIU's configuration file. That the processes stay stopped at first is seen to here. */
+  readonly criuOptions: readonly string[];
+  /** Whether the processes run on as soon as Docker starts the container, or stay stopped. */
+  readonly atStart: AtStart;
+}
+
+/**
+ * A restore that Docker's runtime waits for. It lives in this process: when that dies, the wait ends as if called off, for
+ * nobody could tell any more whether the app may run here.
+ */
+export interface Announcement {
+  /** Settles when `create` of the container has come to the runtime and waits there. @throws `DEADLINE` */
+  waiting(signal: AbortSignal): Promise<void>;
+  /**
+   * Let the runtime restore now. How that ends is the end of `docker start`.
+   *
+   * @throws `RESTORE_NOT_AWAITED` when nothing waits (any more)
+   */
+  restore(order: RestoreOrder): Promise<void>;
+  /** End the wait, now or when it comes to it: `docker start` fails. A second call does nothing, nor one after a restore. */
+  callOff(): Promise<void>;
+}
+
+/** What CRIU is told at every restore. */
+const ALWAYS = ['leave-stopped'];
+
+/**
+ * Announce that the container made by `docker create` will be restored. From now on its `create` waits, and it is never
+ * started afresh, until `forgetAnnouncement`. Best done before `docker start` is asked for.
+ *
+ * @param id the full container id
+ */
+export async function announceRestore(
+  id: string,
+  signal: AbortSignal,
+  announcedDir = ANNOUNCED_DIR,
+): Promise<Announcement> {
+  const dir = dirOf(id, announcedDir);
+  await rm(dir, { recursive: true, force: true });
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const fifo = join(dir, Announced.order);
+  await run('mkfifo', ['-m', '600', fifo], { signal });
+  let writer: FileHandle | undefined = await openForWriting(fifo);
+  const close = async () => {
+    const open = writer;
+    writer = undefined;
+    await open?.close();
+  };
+  return {
+    async waiting(until) {
+      await madeIn(dir, Announced.waiting, until);
+      // Done here, while the app still runs at its source.
+      const sysctls = networkSysctls(await readFile(join(dir, Announced.waiting), 'utf8'));
+      await writeFile(join(dir, Announced.sysctls), sysctls);
+    },
+    async restore({ args, criuOptions, atStart }) {
+      await Promise.all([
+        writeFile(join(dir, Announced.arguments), lines(args)),
+        writeFile(join(dir, Announced.criuConfig), lines([...criuOptions, ...ALWAYS])),
+        writeFile(join(dir, Announced.atStart), lines([atStart])),
+      ]);
+      try {
+        if (writer === undefined) throw new Error('it was called off');
+        await writer.write('restore\n');
+      } catch (cause) {
+        throw new HoldfastError(
+          'RESTORE_NOT_AWAITED',
+          `Docker does not wait for the restore of ${id} any more`,
+          {
+            retryable: true,
+            mend: 'try the move again',
+            cause,
+          },
+        );
+      } finally {
+        await close();
+      }
+    },
+    callOff: close,
+  };
+}
+
+/**
+ * Remove what is left of an announcement. To be called when the container is removed: one that was called off stays announced
+ * until then, so that nothing can start it afresh. A successful restore has removed it already.
+ */
+export async function forgetAnnouncement(id: string, announcedDir = ANNOUNCED_DIR): Promise<void> {
+  await rm(dirOf(id, announcedDir), { recursive: true, force: true });
+}
+
+function dirOf(id: string, announcedDir: string): string {
+  if (!/^[0-9a-f]{64}$/.test(id)) throw new Error(`${id} is no full container id`);
+  return join(announcedDir, id);
+}
+
+/** A FIFO cannot be opened for writing alone before somebody reads; one that reads and writes can, for the moment. */
+async function openForWriting(fifo: string): Promise<FileHandle> {
+  const both = await open(fifo, constants.O_RDWR | constants.O_NONBLOCK);
+  try {
+    return await open(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
+  } finally {
+    await both.close();
+  }
+}
+
+/** Settles when the file `name` is in `dir`. */
+async function madeIn(dir: string, name: string, signal: AbortSignal): Promise<void> {
+  let giveUp = () => {};
+  let watcher: FSWatcher | undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const look = () => access(join(dir, name)).then(resolve, () => {});
+      giveUp = () =>
+        reject(
+          new HoldfastError('DEADLINE', 'Docker did not come to restore the container in time', {
+            retryable: true,
+            cause: signal.reason,
+          }),
+        );
+      signal.addEventListener('abort', giveUp, { once: true });
+      if (signal.aborted) giveUp();
+      watcher = watch(dir, look);
+      watcher.once('error', reject);
+      look(); // It may have been there before it was watched for.
+    });
+  } finally {
+    watcher?.close();
+    signal.removeEventListener('abort', giveUp);
+  }
+}
+
+/** What Docker has set in the container's network namespace (unprivileged ports, for one), from its bundle's config.json. */
+function networkSysctls(config: string): string {
+  const { linux } = JSON.parse(config) as { linux?: { sysctl?: Record<string, string> } };
+  const entries = Object.entries(linux?.sysctl ?? {}).filter(([name]) => name.startsWith('net.'));
+  return lines(entries.map(([name, value]) => `${name.replaceAll('.', '/')}=${value}`));
+}
+
+function lines(all: readonly string[]): string {
+  return all.map((line) => `${line}\n`).join('');
+}
