@@ -39,7 +39,7 @@ export async function receiveImage(
     const { message: offer } = await channel.next();
     if (offer.type !== 'offer') throw imageStreamInvalid(`${offer.type} before an offer`);
     const receiving = new Receiving(new EngineImages(docker), spool, channel, offer);
-    const names = await spool.take(() => receiving.run(), channel.signal);
+    const names = await receiving.run();
     await channel.send({ type: 'done', ...names });
     await channel.end();
     return { imageId: offer.imageId, ...names, bytesReceived: channel.receivedBytes };
@@ -67,7 +67,7 @@ class Receiving {
     const { imageId, names } = this.#offer;
     const { signal } = this.#channel;
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      const isHere = (await this.#images.find(imageId, signal)) !== undefined || (await this.#bring());
+      const isHere = await this.#bring();
       const given = isHere ? await giveNames(this.#images, imageId, names, signal) : undefined;
       if (given) return given;
     }
@@ -78,8 +78,22 @@ class Receiving {
   async #bring(): Promise<boolean> {
     const { imageId, layers } = this.#offer;
     const { signal } = this.#channel;
+    if (await this.#images.find(imageId, signal)) return true;
     const here = await LayersHere.of(this.#images, signal);
-    const blobs = await this.#spool.open([imageId, ...here.missing(layers)], signal);
+    const digests = [imageId, ...here.missing(layers)];
+    const release = await this.#spool.take(digests, signal);
+    if (!release) return this.#bring(); // What another image had in hand may be here now.
+    try {
+      return await this.#bringBlobs(digests, here);
+    } finally {
+      release();
+    }
+  }
+
+  async #bringBlobs(digests: readonly string[], here: LayersHere): Promise<boolean> {
+    const { imageId, layers } = this.#offer;
+    const { signal } = this.#channel;
+    const blobs = await this.#spool.open(digests, signal);
     try {
       await this.#takeFromImages(blobs, here);
       await this.#takeFromSource(blobs);
@@ -89,8 +103,7 @@ class Receiving {
       return loaded === Load.done;
     } catch (error) {
       // A disk that is full gets back what was taken of it.
-      if (error instanceof HoldfastError && error.code === 'LAYERS_DISK_FULL')
-        await this.#spool.remove(blobs);
+      if (isDiskFull(error)) await this.#spool.remove(blobs);
       throw error;
     } finally {
       for (const blob of blobs) await blob.close();
@@ -123,7 +136,7 @@ class Receiving {
         }
       } catch (error) {
         signal.throwIfAborted();
-        if (error instanceof HoldfastError && error.code === 'LAYERS_DISK_FULL') throw error;
+        if (isDiskFull(error)) throw error;
         // Deleted meanwhile, or not to be read: then it comes from the source, as if it had never been here.
       }
     }
@@ -178,4 +191,8 @@ async function decode({ message, payload }: Received): Promise<Uint8Array> {
     throw imageStreamInvalid(`data that is not ${encoding}`, cause);
   }
   throw imageStreamInvalid(`data of another length than told`);
+}
+
+function isDiskFull(error: unknown): boolean {
+  return error instanceof HoldfastError && error.code === 'LAYERS_DISK_FULL';
 }

@@ -18,7 +18,9 @@ t.test('what is left in the spool goes when it is old, unless it is what comes n
   for (const blob of Object.values(blobs)) await writeFile(path.join(dir, nameOf(blob)), blob.subarray(0, 5));
   const longAgo = new Date(Date.now() - 4 * DAY_MS);
   for (const blob of [blobs.old, blobs.wanted]) await utimes(path.join(dir, nameOf(blob)), longAgo, longAgo);
-  const [wanted] = await new ImageSpool(dir).open([digestOf(blobs.wanted)], soon());
+  const spool = new ImageSpool(dir);
+  await spool.take([digestOf(blobs.wanted)], soon());
+  const [wanted] = await spool.open([digestOf(blobs.wanted)], soon());
   t.equal(wanted?.sizeBytes, 5);
   t.same((await readdir(dir)).sort(), [nameOf(blobs.wanted), nameOf(blobs.young)].sort());
 });
@@ -48,6 +50,20 @@ t.test('a blob goes on in the middle, from scratch, and is whole by its digest a
   await second.append(content);
   t.equal(await second.finish(), true);
   t.equal((await take()).sizeBytes, 100_000);
+});
+
+t.test('blobs that another image has in hand are waited for, and no others', async (t) => {
+  const spool = new ImageSpool(t.testdir({}));
+  const release = await spool.take(['one', 'two'], soon());
+  t.ok(await spool.take(['three'], soon()));
+  const calledOff = new AbortController();
+  const inVain = spool.take(['two', 'four'], calledOff.signal);
+  calledOff.abort(new Error('called off'));
+  await t.rejects(inVain, { message: 'called off' });
+  const waiting = spool.take(['two', 'four'], soon());
+  release?.();
+  t.equal(await waiting, undefined, 'to look again at what is lacking');
+  t.ok(await spool.take(['two', 'four'], soon()));
 });
 
 t.test('a disk that is full, or would be, is told', { skip: !isRoot }, async (t) => {
