@@ -32,6 +32,7 @@ export interface ExecSession {
 }
 
 const NOT_FOUND = 404;
+const CONFLICT = 409;
 
 /** @param signal bounds every single answer */
 export function dockerApi(docker: Docker, signal: AbortSignal): DockerApi {
@@ -78,7 +79,15 @@ export function dockerApi(docker: Docker, signal: AbortSignal): DockerApi {
       return created.id;
     },
     async removeContainer(id) {
-      await find(`remove the container ${id}`, docker.getContainer(id).remove({ force: true, ...options }));
+      const container = docker.getContainer(id);
+      const removed = container
+        .remove({ force: true, ...options })
+        .catch((error: { statusCode?: number }) => {
+          // Docker is at it already, as with `--rm` as soon as its processes have ended.
+          if (error.statusCode !== CONFLICT) throw error;
+          return container.wait({ condition: 'removed', ...options });
+        });
+      await find(`remove the container ${id}`, removed);
     },
   };
 }

@@ -39,6 +39,18 @@ t.test(
     const [here, there] = [lab.on('a').api, lab.on('b').api];
     const ledger = new VolumeLedger(join(stateDir, 'volumes.json'));
 
+    await t.test('a container that removes itself when it ends is removed as any other', async (t) => {
+      const api = dockerApi(here, signal);
+      const HostConfig = { AutoRemove: true };
+      for (let times = 0; times < 5; times += 1) {
+        await api.createContainer('once', { Image: APP_IMAGE, Cmd: ['sleep', 'infinity'], HostConfig });
+        await here.getContainer('once').start();
+        await here.getContainer('once').kill();
+        await api.removeContainer('once');
+        t.equal(await api.container('once'), undefined);
+      }
+    });
+
     for (let seed = FIRST; seed <= LAST; seed += 1) {
       await t.test(`the container of seed ${seed}`, async (t) => {
         const random = randomContainer(seed, APP_IMAGE);
