@@ -146,14 +146,18 @@ export class Front {
     return { drainedRequests: first.requests, passedRequests: Math.max(0, passedRequests) };
   }
 
-  /** With its server in maintenance HAProxy checks it no more, and keeps no connection to it. */
+  /**
+   * With its server in maintenance HAProxy checks it no more, and keeps no connection to it. A worker that is leaving
+   * takes no such order any more: what it keeps idle is never used, as its requests go to the gate.
+   */
   #rest(app: string, signal: AbortSignal): Promise<{ pid: number; total: number }> {
     const until = performance.now() + CLOSING_MS;
     return this.#inTurn(async () => {
       let seen = { pid: 0, total: 0 };
       await this.#each(signal, async ({ runtime, isCurrent }) => {
-        await runtime.ask([setServerState({ backend: backendOf(app), server: APP_SERVER }, 'maint')], signal);
-        while (await this.#hasConnections(runtime, app, signal)) {
+        const server = { backend: backendOf(app), server: APP_SERVER };
+        if (isCurrent) await runtime.ask([setServerState(server, 'maint')], signal);
+        while (await this.#hasConnections({ runtime, isCurrent }, app, signal)) {
           if (performance.now() > until) throw this.#inUse(app);
           await sleep(1, undefined, { signal });
         }
@@ -164,9 +168,11 @@ export class Front {
     });
   }
 
-  async #hasConnections(runtime: Runtime, app: string, signal: AbortSignal): Promise<boolean> {
+  async #hasConnections({ runtime, isCurrent }: Worker, app: string, signal: AbortSignal): Promise<boolean> {
     const [servers] = await runtime.ask([showServersConn(backendOf(app))], signal);
-    return servers.some(({ server, used, idle }) => server === APP_SERVER && used + idle > 0);
+    return servers.some(
+      ({ server, used, idle }) => server === APP_SERVER && used + (isCurrent ? idle : 0) > 0,
+    );
   }
 
   /** Of all workers together: those under way or in a queue, and all there ever were. */

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Agent, type IncomingMessage, type ServerResponse } from 'node:http';
 import t, { type Test } from 'tap';
 import { OneShotRuntime } from '../../haproxy/runtime.ts';
 import { showServersConn } from '../../haproxy/servers.ts';
@@ -128,6 +128,26 @@ for (const edition of typeof found === 'string' ? [] : found) {
       answer();
       t.equal(await slow, '200 slow');
       t.match(await hold(scene.gate), { drainedRequests: Number });
+    });
+
+    t.test('a worker that is leaving and still has a user is in the way of no hold', async (t) => {
+      const scene = await open(t, edition);
+      const [haproxy] = scene.haproxys as [Haproxy];
+      const a = await startApp(t, 'a');
+      const b = await startApp(t, 'b');
+      scene.gates.setTarget('shop', a.target);
+      await scene.direct();
+      const user = { agent: new Agent({ keepAlive: true }) };
+      t.teardown(() => user.agent.destroy());
+      t.equal(await scene.visit('/before', haproxy, user), '200 a');
+      await haproxy.reload();
+      t.equal(haproxy.pids().length, 3, 'the user keeps the old worker from ending');
+      await hold(scene.gate);
+      const held = scene.visit('/by-the-old-worker', haproxy, user);
+      await eventually('it to be held', () => scene.gates.snapshot('shop').heldRequests === 1);
+      await scene.gate.release('shop', b.target);
+      t.equal(await held, '200 b');
+      t.equal(a.visits.length, 1);
     });
 
     t.test('an app that its configuration lacks cannot be moved, and keeps no other from it', async (t) => {

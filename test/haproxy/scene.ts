@@ -68,7 +68,11 @@ export interface Scene {
   /** What the gate has logged, by its words. */
   readonly logged: readonly string[];
   /** A user's request through a HAProxy; settles with status and body. */
-  visit(path: string, by?: Haproxy, more?: Pick<RequestOptions, 'method' | 'headers'>): Promise<string>;
+  visit(
+    path: string,
+    by?: Haproxy,
+    more?: Pick<RequestOptions, 'method' | 'headers' | 'agent'>,
+  ): Promise<string>;
   /** Settles when every HAProxy sends requests to the app itself. */
   direct(): Promise<void>;
 }
@@ -163,14 +167,14 @@ export async function open(t: Test, edition: Edition, options: SceneOptions = {}
     gates,
     gate,
     logged,
-    async visit(path, by = first, { method = 'GET', headers = {} } = {}) {
+    async visit(path, by = first, { method = 'GET', headers = {}, agent = false } = {}) {
       const sent = request({
         host: '127.0.0.1',
         port: by && ports.get(by),
         localAddress: USER,
         path,
         method,
-        agent: false,
+        agent,
         headers: { host: 'shop.example', ...headers },
       });
       sent.end();
