@@ -5,7 +5,7 @@ import type { Scene } from './scene.ts';
 /** Die when a step begins, and come back. */
 const killedAt = (at: Step) => ({
   strike: { at, make: (scene: Scene) => scene.killGateway() },
-  gatewayDies: true,
+  frontDies: true,
 });
 const code = /^GATEWAY_RESTARTED$/;
 

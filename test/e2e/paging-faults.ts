@@ -80,7 +80,7 @@ export function otherFaults(strategy: Strategy): Fault[] {
     {
       name: `the gateway is killed while pages come, ${strategy}`,
       ...paging(strategy, (scene) => scene.killGateway()),
-      gatewayDies: true,
+      frontDies: true,
     },
     {
       name: `the source is killed for good after the last page, ${strategy}`,

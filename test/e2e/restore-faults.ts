@@ -41,7 +41,7 @@ const restoreFaults = (strategy: Strategy): Fault[] => [
   {
     name: 'the gateway is killed during the restore',
     ...duringRestore(strategy, (scene) => scene.killGateway()),
-    gatewayDies: true,
+    frontDies: true,
     code: /^GATEWAY_RESTARTED$/,
   },
   {

@@ -58,7 +58,8 @@ export class Scene {
       }
       if (prepareHost !== undefined) for (const host of lab.hosts.values()) await sh(host, prepareHost);
       system = await startSystem({ ...rest, lab });
-      const load = await RemoteLoad.start({ url: system.url, ratePerS, postShare, clients: 24 });
+      const [url = system.url, ...others] = system.urls;
+      const load = await RemoteLoad.start({ url, others, ratePerS, postShare, clients: 24 });
       return new Scene(lab, system, load, first);
     } catch (error) {
       await system?.stop();

@@ -83,7 +83,7 @@ function sixFaults(strategy: Strategy): Fault[] {
     {
       name: 'the gateway is killed while the app is frozen',
       ...duringTransfer((scene) => scene.killGateway()),
-      gatewayDies: true,
+      frontDies: true,
       code: /^GATEWAY_RESTARTED$/,
     },
     {
