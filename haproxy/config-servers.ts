@@ -53,7 +53,7 @@ function gateNeed(
 
 /** The app itself; Holdfast says where that is. */
 export function appServer(): Need {
-  const text = `server ${APP_SERVER} 127.0.0.1:1 check inter 500ms rise 1 fall 3 disabled`;
+  const text = `server ${APP_SERVER} 127.0.0.1:1 check inter 200ms rise 1 fall 8 disabled`;
   const why =
     'Where the app is, Holdfast says; until then it is in maintenance. It is sent requests once a check has passed. Add ' +
     '"option httpchk GET /health" if the app has such a page; as it is, its port must take connections.';

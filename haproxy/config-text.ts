@@ -43,6 +43,8 @@ export interface DefaultNeed extends Need {
   readonly of: 'frontends' | 'backends' | 'both';
 }
 
+/** Otherwise it would be the time between two. */
+const CHECK_MS = 2_000;
 const ABOUT_LOG = 'What HAProxy has to tell.';
 const ABOUT_CLIENT = 'Who asks, for the app: the same on either way.';
 
@@ -127,6 +129,7 @@ export function neededDefaults({ timeouts, longestHoldMs }: ConfigTextOptions): 
       of: 'frontends',
     },
     { ...time('connect', connectMs, 'How long an app may take to accept a connection.'), of: 'backends' },
+    { ...time('check', CHECK_MS, 'How long a health check may take to be answered.'), of: 'backends' },
     { ...time('client', clientMs, 'How long a user may say nothing.'), of: 'frontends' },
     {
       ...required(

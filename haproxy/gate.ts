@@ -29,6 +29,8 @@ export class HaproxyGate implements Gate {
   readonly #stop = new AbortController();
   #following: Promise<unknown> = Promise.resolve();
   #hurry = new AbortController();
+  /** Apps whose gates are being opened: until what they held is let go, it is not time to go directly, but soon. */
+  readonly #opening = new Set<string>();
 
   constructor(options: HaproxyGateOptions) {
     this.#options = options;
@@ -75,7 +77,7 @@ export class HaproxyGate implements Gate {
         () => false,
       );
       if (wasClosed && target !== undefined) await gate.release(app, target);
-      this.#hurryUp();
+      if (target !== undefined) this.#followSoon(app);
       throw signal.aborted ? calledOff(app, error) : error;
     }
   }
@@ -83,7 +85,7 @@ export class HaproxyGate implements Gate {
   /** See `Gate.release`. HAProxy sends requests to the app itself again as soon as it has checked it. */
   async release(app: string, target: Target): Promise<ReleaseReport> {
     const report = await this.#options.gate.release(app, target);
-    this.#hurryUp();
+    this.#followSoon(app);
     return report;
   }
 
@@ -117,9 +119,10 @@ export class HaproxyGate implements Gate {
     let failure: string | undefined;
     while (!signal.aborted) {
       const hurry = this.#hurry.signal;
+      const isOpening = this.#isOpening(); // Before the look: what opens after it is found by the next one.
       let paceMs: number = PACE_MS.onTheWay;
       try {
-        paceMs = (await front.follow(signal)) ? PACE_MS.there : PACE_MS.onTheWay;
+        paceMs = (await front.follow(signal)) && !isOpening ? PACE_MS.there : PACE_MS.onTheWay;
         if (failure !== undefined) log.info({ haproxy: front.name }, 'HAProxy answers again');
         failure = undefined;
       } catch (error) {
@@ -130,6 +133,18 @@ export class HaproxyGate implements Gate {
       }
       await sleep(paceMs, undefined, { signal: hurry }).catch(() => {});
     }
+  }
+
+  #followSoon(app: string): void {
+    this.#opening.add(app);
+    this.#hurryUp();
+  }
+
+  #isOpening(): boolean {
+    for (const app of this.#opening) {
+      if (this.#options.openTarget(app) !== undefined) this.#opening.delete(app);
+    }
+    return this.#opening.size > 0;
   }
 
   #hurryUp(): void {

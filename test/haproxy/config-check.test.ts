@@ -81,6 +81,7 @@ defaults base
 	timeout server 1m
 	timeout http-request 10s
 	timeout http-keep-alive 10s
+	timeout check 5s
 	timeout tunnel 1h
 	option idle-close-on-response
 
