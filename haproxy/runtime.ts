@@ -23,8 +23,13 @@ export interface Runtime {
    *
    * @throws HoldfastError the first refusal (see errors.ts), what `Conversation` throws, `HAPROXY_NO_MASTER`
    */
-  ask<const C extends readonly Command<unknown>[]>(commands: C, signal: AbortSignal): Promise<Answers<C>>;
+  readonly ask: Ask;
 }
+
+type Ask = <const C extends readonly Command<unknown>[]>(
+  commands: C,
+  signal: AbortSignal,
+) => Promise<Answers<C>>;
 
 /** Asks on a connection of its own each time: it reaches whichever process listens now, also after a reload. */
 export class OneShotRuntime implements Runtime {
@@ -34,17 +39,14 @@ export class OneShotRuntime implements Runtime {
     this.#options = options;
   }
 
-  async ask<const C extends readonly Command<unknown>[]>(
-    commands: C,
-    signal: AbortSignal,
-  ): Promise<Answers<C>> {
+  readonly ask: Ask = async (commands, signal) => {
     const conversation = await open(this.#options, signal);
     try {
       return await exchange(conversation, commands, this.#options, signal);
     } finally {
       conversation.close();
     }
-  }
+  };
 }
 
 /**
@@ -63,10 +65,7 @@ export class RuntimeSession implements Runtime {
     this.#options = options;
   }
 
-  async ask<const C extends readonly Command<unknown>[]>(
-    commands: C,
-    signal: AbortSignal,
-  ): Promise<Answers<C>> {
+  readonly ask: Ask = async (commands, signal) => {
     if (!commands.every(({ repeatable }) => repeatable)) {
       return new OneShotRuntime(this.#options).ask(commands, signal);
     }
@@ -77,7 +76,7 @@ export class RuntimeSession implements Runtime {
       if (!isUsed || !isLost(error)) throw error;
     }
     return exchange(await this.#connected(), commands, this.#options, signal);
-  }
+  };
 
   close(): void {
     this.#conversation?.close();
