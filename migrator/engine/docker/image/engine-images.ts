@@ -22,6 +22,8 @@ export const Load = {
   done: 'done',
   /** A layer that was to be there already is not: its image was deleted meanwhile. */
   layerGone: 'layer-gone',
+  /** A layer's file has other content than it had when it was checked. */
+  layerDamaged: 'layer-damaged',
 } as const;
 export type Load = (typeof Load)[keyof typeof Load];
 
@@ -99,6 +101,7 @@ export class EngineImages {
       if (/no space left on device|disk quota exceeded/i.test(failure)) {
         throw layersDiskFull("Docker's data root", new Error(failure));
       }
+      if (/invalid diffid/i.test(failure)) return Load.layerDamaged;
       if (/no such file or directory|layer does not exist/i.test(failure)) return Load.layerGone;
       throw loadFailed(id, failure);
     } catch (error) {

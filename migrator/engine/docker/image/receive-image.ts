@@ -13,7 +13,7 @@ import { savedBlobs } from './saved-image.ts';
 import type { ImageSpool } from './spool.ts';
 import type { SpooledBlob } from './spooled-blob.ts';
 
-/** How often an image is asked for that is deleted, or what it shares with others, while it is brought. */
+/** How often an image is asked for that is deleted, or what it shares with others, or goes bad, while it is brought. */
 const ATTEMPTS = 4;
 
 export interface ImageReceived extends Names {
@@ -66,19 +66,20 @@ class Receiving {
   async run(): Promise<Names> {
     const { imageId, names } = this.#offer;
     const { signal } = this.#channel;
+    let came: Load = Load.done;
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      const isHere = await this.#bring();
-      const given = isHere ? await giveNames(this.#images, imageId, names, signal) : undefined;
+      came = await this.#bring();
+      if (came !== Load.done) continue;
+      const given = await giveNames(this.#images, imageId, names, signal);
       if (given) return given;
     }
-    throw imageVanished(imageId);
+    throw came === Load.layerDamaged ? layerDamaged(imageId) : imageVanished(imageId);
   }
 
-  /** @returns false when it is to be asked for anew */
-  async #bring(): Promise<boolean> {
+  async #bring(): Promise<Load> {
     const { imageId, layers } = this.#offer;
     const { signal } = this.#channel;
-    if (await this.#images.find(imageId, signal)) return true;
+    if (await this.#images.find(imageId, signal)) return Load.done;
     const here = await LayersHere.of(this.#images, signal);
     const digests = [imageId, ...here.missing(layers)];
     const release = await this.#spool.take(digests, signal);
@@ -90,17 +91,17 @@ class Receiving {
     }
   }
 
-  async #bringBlobs(digests: readonly string[], here: LayersHere): Promise<boolean> {
+  async #bringBlobs(digests: readonly string[], here: LayersHere): Promise<Load> {
     const { imageId, layers } = this.#offer;
     const { signal } = this.#channel;
     const blobs = await this.#spool.open(digests, signal);
     try {
       await this.#takeFromImages(blobs, here);
       await this.#takeFromSource(blobs);
-      if (!blobs.every((blob) => blob.whole)) return false;
+      if (!blobs.every((blob) => blob.whole)) return Load.layerDamaged;
       const loaded = await this.#images.load(imageId, imageArchive(imageId, layers, blobs), signal);
       if (loaded === Load.done) await this.#spool.remove(blobs);
-      return loaded === Load.done;
+      return loaded;
     } catch (error) {
       // A disk that is full gets back what was taken of it.
       if (isDiskFull(error)) await this.#spool.remove(blobs);

@@ -1,4 +1,5 @@
 import { randomBytes, randomInt } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import t, { type Test } from 'tap';
@@ -142,6 +143,21 @@ t.test(
     t.equal(sent.layersSent, 3);
   },
 );
+
+t.test('a layer that goes bad in the spool is found by Docker, and asked for anew', async (t) => {
+  const { here, there, arrive, spoolDir } = await world(t);
+  const layer = randomBytes(MIB);
+  const spooled = path.join(spoolDir, digestOf(layer).replace(':', '-'));
+  let loads = 0;
+  there.onLoad = () => {
+    loads++;
+    if (loads === 1) writeFileSync(spooled, randomBytes(MIB));
+    return undefined;
+  };
+  const { bytesSent } = await arrive(here.build([layer]));
+  t.equal(loads, 2);
+  t.ok(bytesSent > 2 * MIB && bytesSent < 2 * MIB + TALK_BYTES, `${bytesSent} bytes`);
+});
 
 t.test('an image that keeps being deleted ends in an error at both ends', async (t) => {
   const { here, there, move } = await world(t);

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { readdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
@@ -130,6 +131,20 @@ t.test('between two Docker Engines', { skip: await whyNoLab(), timeout: 170_000 
     await writeFile(path.join(spoolDir, digestOf(top).replace(':', '-')), randomBytes(MIB / 2));
     const { bytesSent } = await arrive(await build(a, [base, top], 'shop:5'));
     t.ok(bytesSent > MIB, `${bytesSent} bytes`);
+  });
+
+  await t.test('what goes bad in the spool is found by Docker, and asked for anew', async (t) => {
+    const top = await layer(2 * MIB);
+    const spooled = path.join(spoolDir, digestOf(top).replace(':', '-'));
+    const { bytesSent } = await arrive(
+      await build(a, [base, top], 'shop:8'),
+      after(MIB, () => {
+        const file = openSync(spooled, 'r+');
+        writeSync(file, randomBytes(100), 0, 100, 1000);
+        closeSync(file);
+      }),
+    );
+    t.ok(bytesSent > 4 * MIB, `${bytesSent} bytes`);
   });
 
   await t.test('an image whose layers are counted on may be deleted in mid-move', async (t) => {
