@@ -51,12 +51,14 @@ async function present(
   container: string,
   ownVolumes: OwnVolumes,
 ): Promise<Finding[]> {
-  const { name, driver, shared } = volume;
-  if (here.Driver !== driver) {
+  const { name, driver, shared, optionNames } = volume;
+  const optionsHere = Object.keys(here.Options ?? {}).sort();
+  if (here.Driver !== driver || optionsHere.join() !== optionNames.join()) {
+    const kind = (of: string, options: readonly string[]) => [of, ...options].join(', ');
     return [
       {
         code: 'VOLUME_DIFFERS',
-        message: `the volume ${name} is of the driver ${here.Driver} here, and of ${driver} there`,
+        message: `the volume ${name} is of another kind there (${kind(driver, optionNames)}) than here (${kind(here.Driver, optionsHere)})`,
         mend: 'make it as it is at the source, or remove it: it is then made',
       },
     ];

@@ -36,6 +36,8 @@ const VolumeShape = Type.Object({
   driver: Type.String(),
   /** The path that a volume of the local driver stands for. */
   device: Type.Optional(Type.String()),
+  /** Without their values: those may be secrets. */
+  optionNames: Type.Array(Type.String()),
   /** Whether both hosts see the same content in it. */
   shared: Type.Boolean(),
 });

@@ -55,5 +55,8 @@ async function sharedFindings(
 
 export function volumeShape({ name, driver, options, shared }: VolumePlan): VolumeShape {
   const { device = '' } = options;
-  return { name, driver, shared, ...(driver === 'local' && device.startsWith('/') ? { device } : {}) };
+  return {
+    ...{ name, driver, shared, optionNames: Object.keys(options).sort() },
+    ...(driver === 'local' && device.startsWith('/') ? { device } : {}),
+  };
 }

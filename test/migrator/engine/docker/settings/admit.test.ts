@@ -32,7 +32,7 @@ const aNetwork = {
   addresses: [],
   links: [],
 };
-const aVolume = { name: 'data', driver: 'local', shared: false };
+const aVolume = { name: 'data', driver: 'local', optionNames: [], shared: false };
 
 async function admitted(
   t: Test,
@@ -197,9 +197,16 @@ const cases: Case[] = [
   [
     'a volume is of another driver',
     'VOLUME_DIFFERS',
-    /rexray here/,
+    /there \(local\) than here \(rexray\)/,
     { volumes: [aVolume] },
     { volumes: { data: volume({ Driver: 'rexray' }) } },
+  ],
+  [
+    'a volume is mounted from elsewhere',
+    'VOLUME_DIFFERS',
+    /there \(local\) than here \(local, device, o, type\)/,
+    { volumes: [aVolume] },
+    { volumes: { data: volume({ Options: { type: 'cifs', device: '//x', o: 'password=hunter2' } }) } },
   ],
   [
     'somebody uses a volume of that name',
