@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { type ErrorBody, fromErrorBody, toErrorBody } from '../../../errors.ts';
+import { type ErrorBody, fromErrorBody, HoldfastError, toErrorBody } from '../../../errors.ts';
 import { linkBroken, linkStalled } from '../../../transfer/errors.ts';
 import { encodeHeader, PREFIX_BYTES } from '../../../transfer/frame.ts';
 import { LinkMeter } from '../../../transfer/link-meter.ts';
@@ -68,7 +68,7 @@ export class Channel {
     const header = encodeHeader(message, payload?.length ?? 0);
     this.#count(header.length + (payload?.length ?? 0));
     return new Promise((resolve, reject) => {
-      const done = (error?: Error | null) => (error ? reject(linkBroken(PEER, error)) : resolve());
+      const done = (error?: Error | null) => (error ? reject(asLinkError(error)) : resolve());
       if (payload === undefined) {
         this.#stream.write(header, done);
         return;
@@ -163,11 +163,10 @@ export class Channel {
   }
 
   async #piece(): Promise<Buffer> {
-    const silence = linkStalled(PEER, SILENCE_MS);
-    const timer = setTimeout(() => this.#stream.destroy(silence), SILENCE_MS);
+    const timer = setTimeout(() => this.#stream.destroy(linkStalled(PEER, SILENCE_MS)), SILENCE_MS);
     try {
       const piece = await this.#pieces.next().catch((error) => {
-        throw error === silence ? silence : linkBroken(PEER, error);
+        throw asLinkError(error);
       });
       if (piece.done) throw linkBroken(PEER, 'it was closed');
       this.#receivedBytes += piece.value.length;
@@ -189,4 +188,9 @@ export class Channel {
     this.#sentBytes += sizeBytes;
     this.meter.handed(sizeBytes);
   }
+}
+
+/** Whoever carries the stream may know better why it broke. */
+function asLinkError(error: unknown): HoldfastError {
+  return error instanceof HoldfastError ? error : linkBroken(PEER, error);
 }

@@ -2,49 +2,17 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { readdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { buffer, text } from 'node:stream/consumers';
-import type Docker from 'dockerode';
 import t from 'tap';
 import { admitImages } from '../../../../../migrator/engine/docker/image/admit-image.ts';
 import type { ImageSent } from '../../../../../migrator/engine/docker/image/send-image.ts';
 import { createDockerLab } from '../../../../lab/docker.ts';
 import { whyNoLab } from '../../../../lab/needs-lab.ts';
-import { digestOf, packed } from './made-up-engine.ts';
+import { buildImage, MARK, randomLayer } from './build-image.ts';
+import { digestOf } from './made-up-engine.ts';
 import { twoEnds } from './two-ends.ts';
 
 const MIB = 1024 ** 2;
 const TALK_BYTES = 16 * 1024;
-const MARK = Buffer.from('here it may be damaged');
-
-/** A layer with one file that cannot be packed, and in it here and there the mark. */
-async function layer(sizeBytes: number): Promise<Buffer> {
-  const content = randomBytes(sizeBytes);
-  for (let at = 0; at + MARK.length < sizeBytes; at += 4096) MARK.copy(content, at);
-  return buffer(packed([[`srv/${digestOf(content).slice(7, 20)}`, content]]));
-}
-
-/** Make an image in an engine, as a build does. */
-async function build(docker: Docker, layers: readonly Buffer[], name: string): Promise<string> {
-  const config = Buffer.from(
-    JSON.stringify({
-      architecture: process.arch === 'x64' ? 'amd64' : process.arch,
-      os: 'linux',
-      config: { Cmd: ['/srv/nothing'] },
-      rootfs: { type: 'layers', diff_ids: layers.map(digestOf) },
-      history: layers.map(() => ({ created_by: 'a test' })),
-    }),
-  );
-  const files = layers.map((content, at) => [`${at}.tar`, content] as const);
-  const manifest = [{ Config: 'config.json', RepoTags: [name], Layers: files.map(([file]) => file) }];
-  const archive = packed([
-    ...files,
-    ['config.json', config],
-    ['manifest.json', Buffer.from(JSON.stringify(manifest))],
-  ]);
-  const said = await text(await docker.loadImage(archive, { quiet: true }));
-  if (!said.includes('Loaded image')) throw new Error(said);
-  return digestOf(config);
-}
 
 /** Do something once, when this much has come. */
 function after(sizeBytes: number, what: () => void): (piece: Buffer) => void {
@@ -61,8 +29,8 @@ t.test('between two Docker Engines', { skip: await whyNoLab(), timeout: 170_000 
   const [a, b] = [lab.on('a').api, lab.on('b').api];
   const spoolDir = path.join(t.testdir({}), 'spool');
   const { move } = twoEnds(t, { from: a, to: b, spoolDir });
-  const base = await layer(8 * MIB);
-  await build(b, [base, await layer(1000)], 'other:1');
+  const base = await randomLayer(8 * MIB);
+  await buildImage(b, [base, await randomLayer(1000)], 'other:1');
 
   /** Move it, which must go well, and have the same image there as here. */
   const arrive = async (image: string, onPiece?: (piece: Buffer) => void): Promise<ImageSent> => {
@@ -84,8 +52,8 @@ t.test('between two Docker Engines', { skip: await whyNoLab(), timeout: 170_000 
   });
 
   await t.test('an image that differs in its top layer costs that layer, and then nothing', async (t) => {
-    const top = await layer(MIB);
-    const image = await build(a, [base, top], 'shop:1');
+    const top = await randomLayer(MIB);
+    const image = await buildImage(a, [base, top], 'shop:1');
     const { bytesSent } = await arrive(image);
     t.ok(bytesSent > MIB && bytesSent < top.length + TALK_BYTES, `${bytesSent} bytes of ${top.length}`);
     const again = await arrive(image);
@@ -93,14 +61,14 @@ t.test('between two Docker Engines', { skip: await whyNoLab(), timeout: 170_000 
   });
 
   await t.test('a layer on another base is taken from there', async (t) => {
-    const shared = await layer(4 * MIB);
-    await build(b, [await layer(2000), shared], 'other:2');
-    const { bytesSent } = await arrive(await build(a, [base, shared], 'shop:2'));
+    const shared = await randomLayer(4 * MIB);
+    await buildImage(b, [await randomLayer(2000), shared], 'other:2');
+    const { bytesSent } = await arrive(await buildImage(a, [base, shared], 'shop:2'));
     t.ok(bytesSent < TALK_BYTES, `${bytesSent} bytes`);
   });
 
   await t.test('an interrupted transfer goes on where it stopped', async (t) => {
-    const image = await build(a, [base, await layer(16 * MIB)], 'shop:3');
+    const image = await buildImage(a, [base, await randomLayer(16 * MIB)], 'shop:3');
     const { received } = await move(image, { cutAfterBytes: 8 * MIB });
     t.match(received, { code: 'LINK_BROKEN', retryable: true });
     const kept = await Promise.all((await readdir(spoolDir)).map((name) => stat(path.join(spoolDir, name))));
@@ -111,8 +79,8 @@ t.test('between two Docker Engines', { skip: await whyNoLab(), timeout: 170_000 
   });
 
   await t.test('damage on the way is found, and nothing of it kept', async (t) => {
-    const damaged = await layer(2 * MIB);
-    const image = await build(a, [base, damaged], 'shop:4');
+    const damaged = await randomLayer(2 * MIB);
+    const image = await buildImage(a, [base, damaged], 'shop:4');
     const { sent, received } = await move(image, {
       onPiece: (piece) => {
         const at = piece.indexOf(MARK);
@@ -127,17 +95,17 @@ t.test('between two Docker Engines', { skip: await whyNoLab(), timeout: 170_000 
   });
 
   await t.test('what was kept and has gone bad is asked for anew', async (t) => {
-    const top = await layer(MIB);
+    const top = await randomLayer(MIB);
     await writeFile(path.join(spoolDir, digestOf(top).replace(':', '-')), randomBytes(MIB / 2));
-    const { bytesSent } = await arrive(await build(a, [base, top], 'shop:5'));
+    const { bytesSent } = await arrive(await buildImage(a, [base, top], 'shop:5'));
     t.ok(bytesSent > MIB, `${bytesSent} bytes`);
   });
 
   await t.test('what goes bad in the spool is found by Docker, and asked for anew', async (t) => {
-    const top = await layer(2 * MIB);
+    const top = await randomLayer(2 * MIB);
     const spooled = path.join(spoolDir, digestOf(top).replace(':', '-'));
     const { bytesSent } = await arrive(
-      await build(a, [base, top], 'shop:8'),
+      await buildImage(a, [base, top], 'shop:8'),
       after(MIB, () => {
         const file = openSync(spooled, 'r+');
         writeSync(file, randomBytes(100), 0, 100, 1000);
@@ -148,9 +116,9 @@ t.test('between two Docker Engines', { skip: await whyNoLab(), timeout: 170_000 
   });
 
   await t.test('an image whose layers are counted on may be deleted in mid-move', async (t) => {
-    const lower = await layer(MIB);
-    await build(b, [lower], 'other:3');
-    const image = await build(a, [lower, await layer(16 * MIB)], 'shop:6');
+    const lower = await randomLayer(MIB);
+    await buildImage(b, [lower], 'other:3');
+    const image = await buildImage(a, [lower, await randomLayer(16 * MIB)], 'shop:6');
     let deleted: Promise<unknown> | undefined;
     await arrive(
       image,
@@ -162,7 +130,7 @@ t.test('between two Docker Engines', { skip: await whyNoLab(), timeout: 170_000 
   });
 
   await t.test('a Docker that dies in mid-move is told, and nothing of what came is lost', async (t) => {
-    const image = await build(a, [base, await layer(4 * MIB)], 'shop:7');
+    const image = await buildImage(a, [base, await randomLayer(4 * MIB)], 'shop:7');
     const { daemon } = lab.on('b');
     let died: Promise<void> | undefined;
     const { sent } = await move(image, {
