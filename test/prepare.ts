@@ -6,12 +6,15 @@ import { checkMachine, needPrograms } from './lab/machine.ts';
 
 const PREPARE_TIMEOUT_MS = 900_000;
 
+/** For trees of files: rsync and inotifywait are the product's own needs, the others make what is to be kept. */
+const FILE_PROGRAMS = { rsync: 'rsync', inotifywait: 'inotify-tools', setfattr: 'attr', setfacl: 'acl' };
+
 const say = (line: string) => process.stderr.write(`holdfast: ${line}\n`);
 build();
 try {
   const signal = AbortSignal.timeout(PREPARE_TIMEOUT_MS);
   await checkMachine({ delay: true }, say, signal);
-  await needPrograms({ haproxy: 'haproxy' }, say, signal);
+  await needPrograms({ haproxy: 'haproxy', ...FILE_PROGRAMS }, say, signal);
   await ensureImages({ log: say, signal }); // And both root file systems with it.
 } catch (error) {
   if (!(error instanceof HoldfastError)) throw error;

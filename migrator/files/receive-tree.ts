@@ -1,0 +1,108 @@
+import type { Duplex } from 'node:stream';
+import { toErrorBody } from '../errors.ts';
+import { run as runProgram } from '../process.ts';
+import { cameToItsEnd, endedEarly, notUnderstood, type RsyncEnd, rsyncError } from './errors.ts';
+import { loosenAll } from './hard-links.ts';
+import { ListingReader } from './listing.ts';
+import { giveTo, relayOut } from './relay.ts';
+import { type RsyncProcess, startServer } from './rsync-process.ts';
+import { isRun, Run } from './rsync-run.ts';
+import type { CrossedBytes } from './send-pass.ts';
+import { Kind, outOfTurn, parseJson, Wire } from './wire.ts';
+
+export interface ReceiveOptions {
+  readonly signal: AbortSignal;
+  /** Have everything on the disk before it counts as arrived. */
+  readonly sync?: boolean;
+}
+
+/**
+ * Destination: take in whatever the source sends for `dir`, until it has sent all. When this fails, `dir` is somewhere
+ * between what it was and what it was to become: the next whole pass puts it right, whatever is there.
+ *
+ * @throws HoldfastError the same codes as `sendPass`; the stream is then destroyed
+ */
+export async function receiveTree(
+  dir: string,
+  stream: Duplex,
+  options: ReceiveOptions,
+): Promise<CrossedBytes> {
+  const { signal } = options;
+  const wire = new Wire(stream);
+  const giveUp = () => wire.destroy();
+  signal.addEventListener('abort', giveUp, { once: true });
+  const listing = new ListingReader();
+  try {
+    if (signal.aborted) throw endedEarly(signal);
+    for (;;) {
+      const { kind, payload } = await wire.next();
+      if (kind === Kind.over) break;
+      if (kind === Kind.names) listing.add(payload);
+      else if (kind === Kind.begin) await receiveRun(dir, wire, runIn(payload), listing, options);
+      else throw outOfTurn(kind);
+    }
+    wire.end();
+    return { sentBytes: wire.sentBytes, receivedBytes: wire.receivedBytes };
+  } catch (error) {
+    wire.destroy();
+    throw signal.aborted ? endedEarly(signal) : error;
+  } finally {
+    signal.removeEventListener('abort', giveUp);
+  }
+}
+
+function runIn(payload: Buffer): Run {
+  const { run } = parseJson(payload) as { run?: unknown };
+  if (!isRun(run)) throw notUnderstood('a run of no known name');
+  return run;
+}
+
+async function receiveRun(
+  dir: string,
+  wire: Wire,
+  run: Run,
+  listing: ListingReader,
+  options: ReceiveOptions,
+): Promise<void> {
+  if (run === Run.whole) await loosenAll(dir, options.signal);
+  else listing.makeWay(dir);
+  const server = startServer(dir, run);
+  try {
+    const verdict = tellVerdict(dir, wire, server, options);
+    verdict.catch(() => {});
+    for (;;) {
+      const { kind, payload } = await wire.next();
+      if (kind === Kind.end) break;
+      if (kind !== Kind.data) throw outOfTurn(kind);
+      await giveTo(server.heard, payload);
+    }
+    server.heard.end();
+    await verdict;
+  } finally {
+    server.stop();
+    await server.ended.catch(() => {});
+  }
+}
+
+/** Says how the server has ended as soon as it has: the source may still be sending to one that has failed. */
+async function tellVerdict(
+  dir: string,
+  wire: Wire,
+  server: RsyncProcess,
+  { signal, sync = false }: ReceiveOptions,
+): Promise<void> {
+  const outgoing = relayOut(server.said, wire);
+  let end: RsyncEnd;
+  try {
+    end = await server.ended;
+    await outgoing;
+    if (sync && cameToItsEnd(end)) await runProgram('sync', ['-f', '.'], { cwd: dir, signal });
+  } catch (error) {
+    await wire.sendJson(Kind.ended, { error: toErrorBody(error) });
+    throw error;
+  }
+  await wire.sendJson(Kind.ended, { end });
+  // Single files that could not be copied are for the source to judge: it is told of them.
+  const error = cameToItsEnd(end) ? undefined : rsyncError(end, { running: false });
+  if (error !== undefined) throw error;
+}
