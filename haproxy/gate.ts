@@ -15,7 +15,7 @@ export interface HaproxyGateOptions {
 }
 
 /** How soon an app goes directly once its check has passed, and how soon a reload is put right. */
-const PACE_MS = { onTheWay: 50, there: 500 } as const;
+const PACE_MS = { onTheWay: 50, there: 1_000 } as const;
 
 /**
  * The gate with HAProxy in front of it. While the gate of an app is open and the app is well, HAProxy sends the app's
