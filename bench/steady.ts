@@ -10,19 +10,17 @@ import { runProgram } from './interrupt.ts';
 import { machineFacts } from './machine-facts.ts';
 import { inRounds } from './rounds.ts';
 import { type Cores, twoCores } from './steady/cores.ts';
-import { measure } from './steady/measure.ts';
+import { Contender } from './steady/measure.ts';
 import type { Measurement } from './steady/measurement.ts';
 import { APP_CONFIG, startNginx } from './steady/nginx.ts';
 import { HELP, parseSteadyOptions, type SteadyOptions } from './steady/options.ts';
-import { At } from './steady/place.ts';
+import { APP_ADDRESS } from './steady/place.ts';
 import { proxies } from './steady/proxies.ts';
 import { steadyTable, summaryOf, verdictsOn } from './steady/report.ts';
 import { figure } from './table.ts';
 import { verdictLines } from './verdict.ts';
 
 const PROGRAMS = { haproxy: 'haproxy', nginx: 'nginx', wrk: 'wrk', taskset: 'util-linux' };
-/** A proxy's start and the second that is not counted. */
-const START_MS = 4_000;
 const VERSION_TIMEOUT_MS = 10_000;
 
 type Say = (line?: string) => void;
@@ -40,7 +38,7 @@ await runProgram(async (signal) => {
   explain(options, cores, say);
   const dir = await mkdtemp(path.join(tmpdir(), 'holdfast-steady-'));
   try {
-    const url = `http://${At.app}/`;
+    const url = `http://${APP_ADDRESS}/`;
     const app = await startNginx({ name: 'app', dir, config: APP_CONFIG, core: cores.load, url });
     try {
       return await compare(options, { dir, cores }, signal, say);
@@ -54,7 +52,7 @@ await runProgram(async (signal) => {
 
 function explain({ rounds, seconds, connections }: SteadyOptions, cores: Cores, say: Say): void {
   say('What a proxy costs while nothing moves: GET, answers of 1 KiB, keep-alive, no TLS.\n');
-  say(`  proxy  all its processes on core ${cores.proxy}, one proxy at a time`);
+  say(`  proxy  all its processes on core ${cores.proxy}, one at a time: the others stand still`);
   say(`  load   wrk on core ${cores.load}, ${connections} connections, each asks again when it is answered`);
   say(`  app    nginx, on core ${cores.load} too`);
   say(`  ${rounds} rounds of ${seconds} s for each, in turn\n`);
@@ -69,26 +67,34 @@ async function compare(
   const { rounds, seconds, budgetMs } = options;
   const measurements: Measurement[] = [];
   const failures: { proxy: string; round: number; reason: string }[] = [];
-  const leftOut = await inRounds({
-    tasks: proxies.filter(({ key }) => options.proxies.includes(key)),
-    rounds,
-    ...(budgetMs === undefined ? {} : { budget: new Budget(budgetMs, 0) }),
-    signal,
-    guessMs: () => START_MS + seconds * 1_000,
-    async run(proxy, round, within) {
-      const measured = await measure(proxy, { ...place, ...options, signal: within });
-      measurements.push({ proxy: proxy.key, round, ...measured });
-      const { requestsPerS, cpuUsPerRequest } = measured;
-      say(
-        `${round}/${rounds}  ${proxy.title.padEnd(24)} ${figure(Math.round(requestsPerS)).padStart(8)} requests/s, ${figure(cpuUsPerRequest)} µs of CPU each`,
-      );
-    },
-    failed(proxy, round, error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      failures.push({ proxy: proxy.key, round, reason });
-      say(`${round}/${rounds}  ${proxy.title.padEnd(24)} NOT MEASURED: ${reason}`);
-    },
-  });
+  const contenders: Contender[] = [];
+  let leftOut = 0;
+  try {
+    for (const kind of proxies.filter(({ key }) => options.proxies.includes(key))) {
+      contenders.push(await Contender.start(kind, contenders.length, { ...place, ...options, signal }));
+    }
+    leftOut = await inRounds({
+      tasks: contenders,
+      rounds,
+      ...(budgetMs === undefined ? {} : { budget: new Budget(budgetMs, 0) }),
+      signal,
+      guessMs: () => seconds * 1_000,
+      async run(contender, round, within) {
+        const measured = await contender.measure({ ...place, ...options, signal: within });
+        measurements.push({ proxy: contender.kind.key, round, ...measured });
+        const { requestsPerS, cpuUsPerRequest } = measured;
+        const perS = figure(Math.round(requestsPerS)).padStart(8);
+        say(`${said(round, contender)} ${perS} requests/s, ${figure(cpuUsPerRequest)} µs of CPU each`);
+      },
+      failed(contender, round, error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        failures.push({ proxy: contender.kind.key, round, reason });
+        say(`${said(round, contender)} NOT MEASURED: ${reason}`);
+      },
+    });
+  } finally {
+    await Promise.all(contenders.map((contender) => contender.stop()));
+  }
   const summary = summaryOf(measurements);
   const verdicts = verdictsOn(measurements);
   const machine = machineFacts();
@@ -119,6 +125,10 @@ async function compare(
     process.stdout.write(`${JSON.stringify(report)}\n`);
   }
   return failures.length === 0 ? 0 : 1;
+}
+
+function said(round: number, { kind }: Contender): string {
+  return `${String(round).padStart(3)}  ${kind.title.padEnd(24)}`;
 }
 
 async function versionsOf(signal: AbortSignal): Promise<Record<string, string>> {

@@ -3,14 +3,14 @@ import path from 'node:path';
 import { stringify } from 'yaml';
 import { Supervised } from '../../test/lab/supervised.ts';
 import type { GatewaySettings } from '../../test/system/configs.ts';
-import { At, answers, node, startPinned } from './place.ts';
+import { APP_ADDRESS, answers, node, startPinned } from './place.ts';
 
 export const APP = 'app';
 
 /** Put a gateway.yaml for the app there; it never moves, so there are no hosts. */
 export async function writeGatewayConfig(
   dir: string,
-  listen: string,
+  { listen, admin }: { readonly listen: string; readonly admin: string },
   gate: GatewaySettings['gate'],
 ): Promise<string> {
   const file = path.join(dir, 'gateway.yaml');
@@ -18,9 +18,9 @@ export async function writeGatewayConfig(
   await mkdir(stateDir, { recursive: true });
   const settings = {
     listen,
-    admin: { listen: At.admin },
+    admin: { listen: admin },
     stateDir,
-    apps: { [APP]: { match: [{ path: '/' }], upstream: `http://${At.app}` } },
+    apps: { [APP]: { match: [{ path: '/' }], upstream: `http://${APP_ADDRESS}` } },
     ...(gate === undefined ? {} : { gate }),
   };
   await writeFile(file, stringify(settings));
@@ -33,21 +33,22 @@ export async function startGateway(options: {
   readonly dir: string;
   readonly configFile: string;
   readonly core: number;
+  readonly admin: string;
 }): Promise<Supervised> {
-  const { program, dir, configFile, core } = options;
+  const { program, dir, configFile, core, admin } = options;
   const gateway = new Supervised({
     name: 'gateway',
     logFile: path.join(dir, 'gateway.log'),
     spawn: (output) => startPinned(core, node(program, 'serve', '-c', configFile), output),
-    ready: (signal) => answers(`http://${At.admin}/healthz`, signal),
+    ready: (signal) => answers(`http://${admin}/healthz`, signal),
   });
   await gateway.start({ supervise: false });
   return gateway;
 }
 
 /** Requests that the gateway has answered, by its own count. */
-export async function answeredByGateway(signal: AbortSignal): Promise<number> {
-  const response = await fetch(`http://${At.admin}/metrics`, { signal });
+export async function answeredByGateway(admin: string, signal: AbortSignal): Promise<number> {
+  const response = await fetch(`http://${admin}/metrics`, { signal });
   return answeredIn(await response.text());
 }
 

@@ -1,54 +1,91 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { processCpuMs } from '../process-cpu.ts';
 import type { Cores } from './cores.ts';
 import type { Measurement } from './measurement.ts';
-import { At } from './place.ts';
+import { placeOf } from './place.ts';
 import type { ProxyKind, Running } from './proxies.ts';
 import { runWrk } from './wrk.ts';
 
-/** For connections to be opened, and for programs that compile themselves to have done so. */
-const WARM_UP_S = 1;
+/** For programs that compile themselves to have done so. */
+const WARM_UP_S = 2;
 
 export interface MeasureOptions {
-  readonly dir: string;
   readonly cores: Cores;
   readonly connections: number;
   readonly seconds: number;
   readonly signal: AbortSignal;
 }
 
-/** Start a proxy, load it, and end it. */
-export async function measure(
-  proxy: ProxyKind,
-  { dir, cores, connections, seconds, signal }: MeasureOptions,
-): Promise<Omit<Measurement, 'proxy' | 'round'>> {
-  const own = await mkdtemp(path.join(dir, `${proxy.key}-`));
-  const load = { url: `http://${At.users}/`, core: cores.load, connections, signal };
-  let running: Running | undefined;
-  try {
-    running = await proxy.start({ dir: own, core: cores.proxy });
-    await runWrk({ ...load, seconds: WARM_UP_S });
-    const pids = running.pids();
-    const throughBefore = await running.throughNode?.(signal);
-    const before = cpuMs(pids);
-    const startedMs = performance.now();
-    const seen = await runWrk({ ...load, seconds });
-    const lastedMs = performance.now() - startedMs;
-    const usedMs = cpuMs(pids) - before;
-    const through = await running.throughNode?.(signal);
-    return {
-      ...seen,
-      cpuUsPerRequest: (usedMs * 1_000) / seen.requests,
-      busy: usedMs / lastedMs,
-      throughNode: through === undefined || throughBefore === undefined ? null : through - throughBefore,
-    };
-  } finally {
-    await running?.stop();
-    await rm(own, { recursive: true, force: true });
-  }
-}
+/** A proxy that is up and stands still, but for the time in which it is measured. */
+export class Contender {
+  readonly kind: ProxyKind;
+  readonly #url: string;
+  readonly #running: Running;
 
-function cpuMs(pids: readonly number[]): number {
-  return pids.reduce((sum, pid) => sum + processCpuMs(pid), 0);
+  private constructor(kind: ProxyKind, url: string, running: Running) {
+    this.kind = kind;
+    this.#url = url;
+    this.#running = running;
+  }
+
+  /** Whoever starts it must `stop` it. `index` is its own among all that are up. */
+  static async start(
+    kind: ProxyKind,
+    index: number,
+    { dir, ...options }: Omit<MeasureOptions, 'seconds'> & { readonly dir: string },
+  ): Promise<Contender> {
+    const own = path.join(dir, kind.key);
+    await mkdir(own);
+    const place = placeOf(index);
+    const running = await kind.start({ dir: own, core: options.cores.proxy, place });
+    const contender = new Contender(kind, `http://${place.users}/`, running);
+    try {
+      await contender.#load({ ...options, seconds: WARM_UP_S });
+      contender.#signal('SIGSTOP');
+      return contender;
+    } catch (error) {
+      await contender.stop();
+      throw error;
+    }
+  }
+
+  async measure(options: MeasureOptions): Promise<Omit<Measurement, 'proxy' | 'round'>> {
+    const { signal } = options;
+    this.#signal('SIGCONT');
+    try {
+      const throughBefore = await this.#running.throughNode?.(signal);
+      const cpuBeforeMs = this.#cpuMs();
+      const startedMs = performance.now();
+      const seen = await this.#load(options);
+      const lastedMs = performance.now() - startedMs;
+      const usedMs = this.#cpuMs() - cpuBeforeMs;
+      const through = await this.#running.throughNode?.(signal);
+      return {
+        ...seen,
+        cpuUsPerRequest: (usedMs * 1_000) / seen.requests,
+        busy: usedMs / lastedMs,
+        throughNode: through === undefined || throughBefore === undefined ? null : through - throughBefore,
+      };
+    } finally {
+      this.#signal('SIGSTOP');
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#signal('SIGCONT');
+    await this.#running.stop();
+  }
+
+  #load({ cores, connections, seconds, signal }: MeasureOptions) {
+    return runWrk({ url: this.#url, core: cores.load, connections, seconds, signal });
+  }
+
+  #signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    for (const pid of this.#running.pids()) process.kill(pid, signal);
+  }
+
+  #cpuMs(): number {
+    return this.#running.pids().reduce((sum, pid) => sum + processCpuMs(pid), 0);
+  }
 }

@@ -1,21 +1,23 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Supervised } from '../../test/lab/supervised.ts';
-import { At, answers, startPinned } from './place.ts';
+import { APP_ADDRESS, answers, startPinned } from './place.ts';
 
 const BODY_BYTES = 1_024;
 
 /** The app: as little work as can be, so that the proxy is what is measured. */
 export const APP_CONFIG = server(
-  At.app,
+  APP_ADDRESS,
   `default_type text/plain;
     location / { return 200 "${'x'.repeat(BODY_BYTES)}"; }`,
 );
 
 /** nginx as a proxy that does what HAProxy does here. */
-export const PROXY_CONFIG = `upstream app { server ${At.app}; keepalive 256; keepalive_requests 1000000000; }
+export const proxyConfig = (
+  users: string,
+): string => `upstream app { server ${APP_ADDRESS}; keepalive 256; keepalive_requests 1000000000; }
   ${server(
-    At.users,
+    users,
     `location / {
       proxy_pass http://app;
       proxy_http_version 1.1;
@@ -30,8 +32,9 @@ export const PROXY_CONFIG = `upstream app { server ${At.app}; keepalive 256; kee
 function server(listen: string, body: string): string {
   return `server {
     listen ${listen};
-    # Otherwise a connection is closed after 1,000 requests.
+    # Otherwise a connection is closed after 1,000 requests, or while its proxy awaits its turn.
     keepalive_requests 1000000000;
+    keepalive_timeout 1h;
     ${body}
   }`;
 }

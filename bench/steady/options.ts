@@ -13,13 +13,14 @@ export interface SteadyOptions {
 }
 
 const keys = proxies.map(({ key }) => key);
-const QUICK = { rounds: '3', seconds: '2' };
+const USUAL = { rounds: '15', seconds: '2' };
+const QUICK = { rounds: '4', seconds: '1' };
 
 export const HELP = `npm run bench:steady -- [options]
 
   --proxies LIST      ${keys.join(', ')}, separated by spaces (all)
-  --rounds N          measurements of each, in turn (7)
-  --seconds N         of each measurement, after a second that is not counted (5)
+  --rounds N          measurements of each, in turn (${USUAL.rounds})
+  --seconds N         of each measurement (${USUAL.seconds})
   --connections N     kept alive, each with one request at a time (64)
   --budget-min N      begin nothing that would not end within so many minutes
   --quick             ${QUICK.rounds} rounds of ${QUICK.seconds} s
@@ -44,7 +45,7 @@ export function parseSteadyOptions(args: readonly string[]): SteadyOptions | 'he
     }),
   );
   if (values.help) return 'help';
-  const standard = values.quick ? QUICK : { rounds: '7', seconds: '5' };
+  const standard = values.quick ? QUICK : USUAL;
   const chosen = values.proxies
     .trim()
     .split(/\s+/)

@@ -1,16 +1,23 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { PLAIN_NODE, repoDir } from '../../test/build.mjs';
 
-/** A loopback address of the benchmark's own, so that the ports are free. */
-const ADDRESS = '127.82.0.1';
+/** Loopback addresses of the benchmark's own, so that the ports are free. */
+const NETWORK = '127.82.0';
 
-/** Where everything listens. */
-export const At = {
-  users: `${ADDRESS}:8000`,
-  gate: `${ADDRESS}:8080`,
-  admin: `${ADDRESS}:9100`,
-  app: `${ADDRESS}:8081`,
-} as const;
+/** The app that all proxies have behind them. */
+export const APP_ADDRESS = `${NETWORK}.1:8081`;
+
+/** Where a proxy listens; all of them are up at once. */
+export interface Place {
+  readonly users: string;
+  readonly gate: string;
+  readonly admin: string;
+}
+
+export function placeOf(index: number): Place {
+  const address = `${NETWORK}.${index + 2}`;
+  return { users: `${address}:8000`, gate: `${address}:8080`, admin: `${address}:9100` };
+}
 
 /** Start a program that keeps to one core, and ends at the latest with this process, even if that is killed. */
 export function startPinned(core: number, command: readonly string[], output: number): ChildProcess {

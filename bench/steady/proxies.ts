@@ -7,10 +7,10 @@ import { type Edition, Haproxy } from '../../test/haproxy/haproxy.ts';
 import { Supervised } from '../../test/lab/supervised.ts';
 import { configFor, directWay } from '../../test/system/haproxys.ts';
 import { APP, answeredByGateway, startGateway, writeGatewayConfig } from './holdfast.ts';
-import { PROXY_CONFIG, startNginx } from './nginx.ts';
-import { At, answers, node, startPinned } from './place.ts';
+import { proxyConfig, startNginx } from './nginx.ts';
+import { APP_ADDRESS, answers, node, type Place, startPinned } from './place.ts';
 
-/** A proxy that is up. Users come in at `At.users`. */
+/** A proxy that is up. */
 export interface Running {
   /** All processes that it takes. */
   pids(): number[];
@@ -23,6 +23,7 @@ export interface ProxyOptions {
   /** For its files; empty at the beginning, removed at the end. */
   readonly dir: string;
   readonly core: number;
+  readonly place: Place;
 }
 
 export interface ProxyKind {
@@ -43,14 +44,12 @@ export const proxies: readonly ProxyKind[] = [
   { key: 'http-proxy', title: 'http-proxy', start: startHttpProxy },
 ];
 
-const URL_OF_USERS = `http://${At.users}/`;
-
 function edition(core: number): Edition {
   return { name: 'the HAProxy of this machine', core };
 }
 
 /** As one would set it up without Holdfast: it tells the app of the client, checks it, and that is all. */
-async function startAlone({ core }: ProxyOptions): Promise<Running> {
+async function startAlone({ core, place }: ProxyOptions): Promise<Running> {
   const haproxy = await Haproxy.start({
     edition: edition(core),
     config: ({ socket }) => `global
@@ -64,22 +63,23 @@ defaults
   timeout client 60s
   timeout server 60s
 frontend users
-  bind ${At.users}
+  bind ${place.users}
   http-request set-header X-Forwarded-For %[src]
   http-request set-header X-Forwarded-Proto http
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
   default_backend app
 backend app
-  server app ${At.app} check inter 500ms
+  server app ${APP_ADDRESS} check inter 500ms
 `,
   });
   return { pids: () => haproxy.pids(), stop: () => haproxy.stop() };
 }
 
 /** As `gateway haproxy config` has it, with a gateway that drives it. The gateway is on the same core, and counted. */
-async function startUnderHoldfast({ dir, core }: ProxyOptions): Promise<Running> {
+async function startUnderHoldfast({ dir, core, place }: ProxyOptions): Promise<Running> {
   const program = path.join(repoDir, build(), 'gateway/main.js');
   const haproxy = await Haproxy.create(edition(core));
+  const { admin } = place;
   let gateway: Supervised | undefined;
   const stop = async () => {
     await gateway?.stop();
@@ -88,15 +88,15 @@ async function startUnderHoldfast({ dir, core }: ProxyOptions): Promise<Running>
   try {
     const { masterSocket, map, socket } = haproxy;
     const gate = { type: 'haproxy' as const, sockets: [masterSocket], map };
-    const configFile = await writeGatewayConfig(dir, At.gate, gate);
-    await haproxy.begin(await configFor(program, configFile, { bind: At.users, socket }));
-    gateway = await startGateway({ program, dir, configFile, core });
+    const configFile = await writeGatewayConfig(dir, { listen: place.gate, admin }, gate);
+    await haproxy.begin(await configFor(program, configFile, { bind: place.users, socket }));
+    gateway = await startGateway({ program, dir, configFile, core, admin });
     const { pid } = gateway;
     await directWay(haproxy, APP);
     return {
       pids: () => [...haproxy.pids(), ...(pid === undefined ? [] : [pid])],
       throughNode: async (signal) =>
-        Math.max(await sentToGate(haproxy, signal), await answeredByGateway(signal)),
+        Math.max(await sentToGate(haproxy, signal), await answeredByGateway(admin, signal)),
       stop,
     };
   } catch (error) {
@@ -114,24 +114,26 @@ async function sentToGate({ masterSocket }: Haproxy, signal: AbortSignal): Promi
     .reduce((sum, { totalSessions }) => sum + totalSessions, 0);
 }
 
-async function startBuiltIn({ dir, core }: ProxyOptions): Promise<Running> {
+async function startBuiltIn({ dir, core, place }: ProxyOptions): Promise<Running> {
   const program = path.join(repoDir, build(), 'gateway/main.js');
-  const configFile = await writeGatewayConfig(dir, At.users, undefined);
-  const gateway = await startGateway({ program, dir, configFile, core });
+  const configFile = await writeGatewayConfig(dir, { listen: place.users, admin: place.admin }, undefined);
+  const gateway = await startGateway({ program, dir, configFile, core, admin: place.admin });
   return running(gateway);
 }
 
-async function startNginxProxy({ dir, core }: ProxyOptions): Promise<Running> {
-  return running(await startNginx({ name: 'proxy', dir, config: PROXY_CONFIG, core, url: URL_OF_USERS }));
+async function startNginxProxy({ dir, core, place: { users } }: ProxyOptions): Promise<Running> {
+  return running(
+    await startNginx({ name: 'proxy', dir, config: proxyConfig(users), core, url: `http://${users}/` }),
+  );
 }
 
-async function startHttpProxy({ dir, core }: ProxyOptions): Promise<Running> {
+async function startHttpProxy({ dir, core, place: { users } }: ProxyOptions): Promise<Running> {
   const program = path.join(repoDir, 'bench/steady/http-proxy.mjs');
   const proxy = new Supervised({
     name: 'http-proxy',
     logFile: path.join(dir, 'http-proxy.log'),
-    spawn: (output) => startPinned(core, node('--no-deprecation', program, At.users, At.app), output),
-    ready: (signal) => answers(URL_OF_USERS, signal),
+    spawn: (output) => startPinned(core, node('--no-deprecation', program, users, APP_ADDRESS), output),
+    ready: (signal) => answers(`http://${users}/`, signal),
   });
   await proxy.start({ supervise: false });
   return running(proxy);
