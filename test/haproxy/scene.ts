@@ -1,12 +1,15 @@
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import {
   createServer,
   type IncomingMessage,
   type RequestOptions,
   request,
+  type Server,
   type ServerResponse,
 } from 'node:http';
 import { type AddressInfo, createServer as createNetServer } from 'node:net';
+import path from 'node:path';
 import { pino } from 'pino';
 import type { Test } from 'tap';
 import { parseNetworks } from '../../gateway/config/networks.ts';
@@ -31,6 +34,7 @@ const LIMITS = {
 };
 
 export interface App {
+  readonly server: Server;
   readonly target: Target;
   /** What came, in order. */
   readonly visits: IncomingMessage[];
@@ -58,7 +62,7 @@ export async function startApp(
     server.closeAllConnections();
   });
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { target: { host: name, url }, visits, connections: () => sockets.size };
+  return { server, target: { host: name, url }, visits, connections: () => sockets.size };
 }
 
 export interface Scene {
@@ -67,9 +71,11 @@ export interface Scene {
   readonly gate: HaproxyGate;
   /** What the gate has logged, by its words. */
   readonly logged: readonly string[];
+  /** Where users come in at the first HAProxy. */
+  readonly usersPort: number;
   /** A user's request through a HAProxy; settles with status and body. */
   visit(
-    path: string,
+    url: string,
     by?: Haproxy,
     more?: Pick<RequestOptions, 'method' | 'headers' | 'agent'>,
   ): Promise<string>;
@@ -86,6 +92,8 @@ export interface SceneOptions {
   /** Tell the gate of clients by the PROXY protocol, not by headers only. */
   readonly proxyProtocol?: boolean;
   readonly replicaUrl?: string;
+  /** Users come by TLS and HTTP/2: certificate and key. */
+  readonly pem?: string;
 }
 
 /** Where users of a scene come from. */
@@ -93,7 +101,7 @@ export const USER = '127.0.0.5';
 
 /** HAProxys in front of the real gate and proxy, for one app. */
 export async function open(t: Test, edition: Edition, options: SceneOptions = {}): Promise<Scene> {
-  const { count = 1, timeoutMs, optional = 0, proxyProtocol = false, replicaUrl } = options;
+  const { count = 1, timeoutMs, optional = 0, proxyProtocol = false, replicaUrl, pem } = options;
   const haproxys = await Promise.all(Array.from({ length: count }, () => Haproxy.create(edition)));
   const gates = new Gates(
     { shop: { limits: LIMITS, replicaUrl }, blog: { limits: LIMITS } },
@@ -142,9 +150,12 @@ export async function open(t: Test, edition: Edition, options: SceneOptions = {}
   for (const haproxy of haproxys) {
     const usersPort = await freePort();
     ports.set(haproxy, usersPort);
+    const pemFile = path.join(haproxy.dir, 'users.pem');
+    if (pem !== undefined) await writeFile(pemFile, pem);
+    const tls = pem === undefined ? '' : ` ssl crt ${pemFile} alpn h2,http/1.1`;
     await haproxy.begin(
       haproxyConfig({
-        bind: `127.0.0.1:${usersPort}`,
+        bind: `127.0.0.1:${usersPort}${tls}`,
         proxyProtocol,
         gate: `127.0.0.1:${port}`,
         map: haproxy.map,
@@ -167,12 +178,13 @@ export async function open(t: Test, edition: Edition, options: SceneOptions = {}
     gates,
     gate,
     logged,
-    async visit(path, by = first, { method = 'GET', headers = {}, agent = false } = {}) {
+    usersPort: (first && ports.get(first)) ?? 0,
+    async visit(url, by = first, { method = 'GET', headers = {}, agent = false } = {}) {
       const sent = request({
         host: '127.0.0.1',
         port: by && ports.get(by),
         localAddress: USER,
-        path,
+        path: url,
         method,
         agent,
         headers: { host: 'shop.example', ...headers },
