@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { HoldfastError } from '../migrator/errors.ts';
 import { formatRuntimeAddress, type RuntimeAddress } from './address.ts';
 import type { Command } from './command.ts';
+import { appMissing, drainTimeout, inUse, notHeld } from './front-errors.ts';
 import { addMap, setMap } from './maps.ts';
 import { APP_SERVER, backendOf, Way } from './names.ts';
 import { showWorkers } from './processes.ts';
@@ -102,7 +103,7 @@ export class Front {
     await this.#inTurn(() =>
       this.#each(signal, async ({ runtime }) => {
         const { apps } = await this.#view(runtime, signal);
-        if (apps.get(app)?.way === Way.direct) throw this.#notHeld(app);
+        if (apps.get(app)?.way === Way.direct) throw notHeld(this.name, app);
       }),
     );
   }
@@ -116,7 +117,7 @@ export class Front {
     await this.#inTurn(() =>
       this.#each(signal, async ({ runtime, isCurrent }) => {
         const { apps } = await this.#view(runtime, signal);
-        if (isCurrent && !apps.has(app)) throw this.#appMissing(app);
+        if (isCurrent && !apps.has(app)) throw appMissing(this.name, app);
       }),
     );
   }
@@ -158,7 +159,7 @@ export class Front {
         const server = { backend: backendOf(app), server: APP_SERVER };
         if (isCurrent) await runtime.ask([setServerState(server, 'maint')], signal);
         while (await this.#hasConnections({ runtime, isCurrent }, app, signal)) {
-          if (performance.now() > until) throw this.#inUse(app);
+          if (performance.now() > until) throw inUse(this.name, app);
           await sleep(1, undefined, { signal });
         }
         const { pid, apps } = await this.#view(runtime, signal);
@@ -268,42 +269,4 @@ export class Front {
     this.#turn = mine.catch(() => {});
     return mine;
   }
-
-  #appMissing(app: string): HoldfastError {
-    return new HoldfastError(
-      'HAPROXY_APP_MISSING',
-      `HAProxy at ${this.name} has no server ${APP_SERVER} in a backend ${backendOf(app)}`,
-      { mend: 'put what `gateway haproxy config` prints into its configuration, and reload it' },
-    );
-  }
-
-  #inUse(app: string): HoldfastError {
-    return new HoldfastError(
-      'HAPROXY_SERVER_IN_USE',
-      `HAProxy at ${this.name} keeps connections to ${app} open`,
-      {
-        mend: 'try again in a quieter moment',
-        retryable: true,
-      },
-    );
-  }
-
-  #notHeld(app: string): HoldfastError {
-    return new HoldfastError(
-      'HAPROXY_NOT_HELD',
-      `HAProxy at ${this.name} still sends requests to ${app} itself`,
-      {
-        mend: 'see who else changes its map',
-        retryable: true,
-      },
-    );
-  }
-}
-
-function drainTimeout(app: string, requests: number, timeoutMs: number): HoldfastError {
-  return new HoldfastError(
-    'DRAIN_TIMEOUT',
-    `${requests} requests to ${app} were still in flight in HAProxy after ${timeoutMs} ms; the app was not touched`,
-    { mend: 'try again in a quieter moment, or raise drainTimeoutMs', retryable: true },
-  );
 }
