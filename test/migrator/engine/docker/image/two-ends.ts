@@ -62,7 +62,7 @@ export function twoEnds(t: Test, engines: { from: Docker; to: Docker; spoolDir?:
 }
 
 /** Two ends of a TCP connection. */
-async function connection(): Promise<[Socket, Socket]> {
+export async function connection(): Promise<[Socket, Socket]> {
   const server = createServer({ allowHalfOpen: true });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve));
