@@ -20,7 +20,14 @@ import type { Route } from './proxy/routes.ts';
 
 export function createGates(config: GatewayConfig): Gates {
   const { connectMs, responseMs, responseIdleMs } = config.timeouts;
-  const apps = mapApps(config, (app): AppOptions => ({ limits: limitsOf(app), replicaUrl: app.replica }));
+  const apps = mapApps(
+    config,
+    (app): AppOptions => ({
+      limits: limitsOf(app),
+      upgrades: app.hold.upgrades,
+      replicaUrl: app.replica,
+    }),
+  );
   const gates = new Gates(Object.fromEntries(apps), {
     connectTimeoutMs: connectMs,
     headTimeoutMs: responseMs,

@@ -1,5 +1,6 @@
 import { parseRuntimeAddress } from '../../haproxy/address.ts';
 import { HoldfastError } from '../../migrator/errors.ts';
+import { Upgrades } from '../gate/upgrades.ts';
 import { formatAddress, isLoopback, parseAddress } from './address.ts';
 import { parseNetworks } from './networks.ts';
 import type { GatewayConfig } from './schema.ts';
@@ -104,6 +105,10 @@ function appFaults(config: GatewayConfig): ConfigFault[] {
     const path = ['apps', name];
     if ((app.container === undefined) === (app.upstream === undefined)) {
       faults.push({ path, message: `apps.${name} must have exactly one of container, upstream` });
+    }
+    if (config.gate.type === 'haproxy' && app.hold.upgrades === Upgrades.close) {
+      const message = `apps.${name}.hold.upgrades: HAProxy carries them itself and can only wait for their end`;
+      faults.push({ path: [...path, 'hold', 'upgrades'], message });
     }
     if (app.container === undefined) continue;
     const owner = containers.get(app.container);

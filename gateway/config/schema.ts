@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
+import { Upgrades } from '../gate/upgrades.ts';
 
 const strict = { additionalProperties: false };
 const Address = (description: string, fallback?: string) =>
@@ -57,6 +58,13 @@ export const HoldConfig = Type.Object(
       description: 'Requests the app has at once while the held ones are let go.',
       default: 64,
       minimum: 1,
+    }),
+    upgrades: Type.Unsafe<Upgrades>({
+      type: 'string',
+      enum: Object.values(Upgrades),
+      description:
+        'WebSockets and other upgraded connections when the gate closes. `wait`: they count as in flight. `close`: they are closed once nothing else is in flight, for clients that connect anew; that then waits like any request.',
+      default: Upgrades.wait,
     }),
   },
   { ...strict, description: 'Bounds on what waits at the gate during a move.', default: {} },

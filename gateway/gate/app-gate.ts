@@ -5,6 +5,7 @@ import { Drain } from './drain.ts';
 import { HeldRequests } from './held-requests.ts';
 import type { GateLimits } from './limits.ts';
 import { type GateSnapshot, GateState } from './state.ts';
+import { Upgrades } from './upgrades.ts';
 import type { Upstream } from './upstream.ts';
 import { AnsweredBy, Refusal, Stage, type Visit } from './visit.ts';
 
@@ -23,6 +24,7 @@ interface Opening {
 export class AppGate {
   readonly limits: GateLimits;
   readonly #app: string;
+  readonly #upgrades: Upgrades;
   readonly #openUpstream: (url: string) => Upstream;
   readonly #replica: Upstream | undefined;
   readonly #held: HeldRequests;
@@ -31,7 +33,7 @@ export class AppGate {
   #upstream: Upstream | undefined = undefined;
   #inFlight = 0;
   #passed = 0;
-  #upgraded = 0;
+  readonly #upgraded = new Set<Visit>();
   #paced = 0;
   /** Let through and not yet on the wire: the next one waits for it, or two connections could swap their order. */
   #starting: Visit | undefined = undefined;
@@ -42,10 +44,16 @@ export class AppGate {
 
   constructor(
     app: string,
-    options: { limits: GateLimits; replicaUrl?: string | undefined; openUpstream: (url: string) => Upstream },
+    options: {
+      limits: GateLimits;
+      upgrades?: Upgrades;
+      replicaUrl?: string | undefined;
+      openUpstream: (url: string) => Upstream;
+    },
   ) {
     this.#app = app;
     this.limits = options.limits;
+    this.#upgrades = options.upgrades ?? Upgrades.wait;
     this.#held = new HeldRequests(options.limits, (visit) => this.#refuse(visit, Refusal.heldTooLong));
     this.#openUpstream = options.openUpstream;
     this.#replica = options.replicaUrl === undefined ? undefined : options.openUpstream(options.replicaUrl);
@@ -90,11 +98,10 @@ export class AppGate {
   /** The answer has no end in sight (an upgrade, an event stream): it must not keep the queue from being let go. */
   openEnded(visit: Visit, upgraded: boolean): void {
     if (visit.stage !== Stage.atTarget) return;
-    if (upgraded && !visit.upgraded) {
-      visit.upgraded = true;
-      this.#upgraded += 1;
-    }
     this.#freePlace(visit);
+    if (!upgraded) return;
+    this.#upgraded.add(visit);
+    this.#closeUpgraded();
   }
 
   /** The request is over, whichever way, or its client is gone. Any call after the first does nothing. */
@@ -106,10 +113,11 @@ export class AppGate {
       if (this.#state === GateState.releasing) queueMicrotask(this.#pump);
     } else if (stage === Stage.atTarget) {
       this.#inFlight -= 1;
-      if (visit.upgraded) this.#upgraded -= 1;
+      const wasUpgraded = this.#upgraded.delete(visit);
       this.#freePlace(visit);
       this.started(visit);
       if (this.#inFlight === 0) this.#drain?.done();
+      else if (!wasUpgraded) this.#closeUpgraded();
     }
   }
 
@@ -156,6 +164,7 @@ export class AppGate {
     const drain = new Drain(this.#app, { timeoutMs, signal, left: () => this.#left() });
     this.#drain = drain;
     if (drainedRequests === 0) drain.done();
+    this.#closeUpgraded();
     try {
       await drain.settled;
       await upstream.close();
@@ -267,7 +276,14 @@ export class AppGate {
     if (this.#state === GateState.releasing) queueMicrotask(() => afterIo(this.#pump));
   }
 
+  /** Last, when nothing else is in flight: a hold that requests keep from succeeding costs no connection. */
+  #closeUpgraded(): void {
+    if (this.#upgrades === Upgrades.wait || this.#drain === undefined) return;
+    if (this.#left().requests > 0) return;
+    for (const visit of this.#upgraded) visit.onGoodbye();
+  }
+
   #left(): { requests: number; upgraded: number } {
-    return { requests: this.#inFlight - this.#upgraded, upgraded: this.#upgraded };
+    return { requests: this.#inFlight - this.#upgraded.size, upgraded: this.#upgraded.size };
   }
 }

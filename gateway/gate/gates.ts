@@ -3,10 +3,13 @@ import type { Gate, HoldReport, ReleaseReport, Target } from '../../migrator/gat
 import { AppGate } from './app-gate.ts';
 import type { GateLimits } from './limits.ts';
 import type { GateSnapshot } from './state.ts';
+import type { Upgrades } from './upgrades.ts';
 import { Upstream, type UpstreamTimeouts } from './upstream.ts';
 
 export interface AppOptions {
   readonly limits: GateLimits;
+  /** `wait` when not given. */
+  readonly upgrades?: Upgrades;
   /** An origin that answers GET and HEAD while the app is held. */
   readonly replicaUrl?: string | undefined;
 }

@@ -34,7 +34,6 @@ export abstract class Visit {
   stage: Stage = Stage.arriving;
   /** Takes one of the places of a paced release. */
   paced = false;
-  upgraded = false;
   previous: Visit | undefined = undefined;
   next: Visit | undefined = undefined;
   heldSinceMs = 0;
@@ -50,6 +49,8 @@ export abstract class Visit {
   abstract pinnedBytes(): number;
   /** The request waits in the queue from now on. */
   abstract onHeld(): void;
+  /** The gate closes, and its upgraded connection with it: tell the gate `leave` when it is closed. */
+  abstract onGoodbye(): void;
   /** Go: tell the gate `started`, perhaps `openEnded`, and in the end `leave`. */
   abstract onSend(upstream: Upstream, to: AnsweredBy): void;
   /** Turned away: the gate has forgotten the request already. */

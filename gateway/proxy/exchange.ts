@@ -17,7 +17,7 @@ import { CLIENT_GONE_STATUS, HoldEnd } from './observer.ts';
 import { pinnedBytes, RequestBody } from './request-body.ts';
 import { hasBody, type RequestHead, requestHead } from './request-head.ts';
 import { headText, type RawHeaders, responseHead, trailerFields, without } from './response-head.ts';
-import { tunnel } from './tunnel.ts';
+import { Tunnel } from './tunnel.ts';
 
 const RETRYABLE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 const TRAILER: ReadonlySet<string> = new Set(['trailer']);
@@ -49,7 +49,7 @@ export class Exchange extends Visit implements Guest, Dispatcher.DispatchHandler
   #wasHeld = false;
   #isClientGone = false;
   #isRetried = false;
-  #isTunnel = false;
+  #tunnel: Tunnel | undefined = undefined;
   #isFinished = false;
 
   constructor(context: ExchangeContext, req: IncomingMessage, res: ServerResponse, options: ExchangeOptions) {
@@ -95,6 +95,10 @@ export class Exchange extends Visit implements Guest, Dispatcher.DispatchHandler
     this.#dispatch(upstream, this.#head);
   }
 
+  override onGoodbye(): void {
+    this.#tunnel?.sayGoodbye();
+  }
+
   override onRefused(refusal: Refusal): void {
     this.#endHold(refusal === Refusal.heldTooLong ? HoldEnd.timedOut : HoldEnd.failed);
     this.#context.observer.requestRejected(this.#options.app, refusal);
@@ -104,7 +108,7 @@ export class Exchange extends Visit implements Guest, Dispatcher.DispatchHandler
   // What the client's connection says.
 
   onClientGone(): void {
-    if (this.#isFinished || this.#isTunnel) return;
+    if (this.#isFinished || this.#tunnel) return;
     this.#isClientGone = true;
     if (this.stage === Stage.held || this.stage === Stage.arriving) {
       this.#endHold(HoldEnd.clientGone);
@@ -174,15 +178,13 @@ export class Exchange extends Visit implements Guest, Dispatcher.DispatchHandler
 
   onUpgrade(status: number, raw: RawHeaders | null, upstream: Duplex): void {
     const head = responseHead(raw ?? []);
-    const server = upstream as Socket;
-    this.#isTunnel = true;
-    this.#options.gate.openEnded(this, true);
     this.#res.detachSocket(this.#socket);
     this.#socket.write(
       headText(status, [...head.headers, 'Connection', 'Upgrade', 'Upgrade', head.upgrade]),
       'latin1',
     );
-    tunnel(this.#socket, server, () => this.#finish(status));
+    this.#tunnel = new Tunnel(this.#socket, upstream as Socket, () => this.#finish(status));
+    this.#options.gate.openEnded(this, true);
   }
 
   onError(error: Error): void {

@@ -37,6 +37,7 @@ t.test('a whole configuration is read, with every default filled in', async (t) 
     maxMs: 30_000,
     drainTimeoutMs: 5_000,
     releaseConcurrency: 64,
+    upgrades: 'wait',
   });
   t.equal(config.timeouts.connectMs, 5_000);
 });
@@ -85,6 +86,15 @@ t.test('two apps on one route are refused', async (t) => {
 t.test('hosts without tls, and containers without hosts, are refused', async (t) => {
   t.match(refusal('hosts:\n  a: {agent: "https://h:1"}\n'), 'gateway.yaml:1: tls is missing');
   t.match(refusal('apps:\n  a:\n    match: [{path: /}]\n    container: c\n'), 'there are no hosts');
+});
+
+t.test('upgraded connections that HAProxy carries cannot be closed by a hold', async (t) => {
+  const app = 'apps:\n  a:\n    match: [{path: /}]\n    upstream: http://h\n    hold: {upgrades: close}\n';
+  t.equal(refusal(app), 'accepted');
+  t.match(
+    refusal(`${app}gate:\n  type: haproxy\n  sockets: [/a.sock]\n`),
+    /gateway.yaml:5: apps.a.hold.upgrades: HAProxy carries them itself/,
+  );
 });
 
 t.test('a name that could not be in a URL or a label is refused', async (t) => {

@@ -18,6 +18,7 @@ class Caller extends Visit {
   onHeld(): void {}
   onSend(): void {}
   onRefused(): void {}
+  onGoodbye(): void {}
 }
 
 const limits: GateLimits = {

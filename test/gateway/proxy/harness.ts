@@ -4,6 +4,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { pino } from 'pino';
 import { Gates } from '../../../gateway/gate/gates.ts';
 import type { GateLimits } from '../../../gateway/gate/limits.ts';
+import { Upgrades } from '../../../gateway/gate/upgrades.ts';
 import type { Observer } from '../../../gateway/proxy/observer.ts';
 import { createProxy, type ProxyOptions, type ReverseProxy } from '../../../gateway/proxy/proxy.ts';
 import { Forwarded } from '../../../gateway/proxy/request-head.ts';
@@ -65,6 +66,7 @@ export interface Front {
 
 export interface FrontOptions extends Partial<Pick<ProxyOptions, 'routes' | 'forwarded' | 'proxiedFrom'>> {
   readonly limits?: Partial<GateLimits>;
+  readonly upgrades?: Upgrades;
   readonly replicaUrl?: string;
   /** Names of apps; one called `app` when left out. */
   readonly apps?: readonly string[];
@@ -75,7 +77,8 @@ export interface FrontOptions extends Partial<Pick<ProxyOptions, 'routes' | 'for
 export async function startFront(t: Scope, options: FrontOptions = {}): Promise<Front> {
   const { apps = ['app'], replicaUrl, routes = [{ app: 'app' }], forwarded = Forwarded.replaced } = options;
   const limits = { ...LIMITS, ...options.limits };
-  const gates = new Gates(Object.fromEntries(apps.map((app) => [app, { limits, replicaUrl }])), {
+  const upgrades = options.upgrades ?? Upgrades.wait;
+  const gates = new Gates(Object.fromEntries(apps.map((app) => [app, { limits, upgrades, replicaUrl }])), {
     connectTimeoutMs: 2_000,
     headTimeoutMs: options.headTimeoutMs ?? 20_000,
     bodyTimeoutMs: 20_000,
