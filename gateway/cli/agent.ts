@@ -39,7 +39,8 @@ async function runAgent(file: string): Promise<void> {
   const engines = Object.entries(engineKinds).flatMap(([name, kind]) => {
     const containers = Object.entries(config.containers).filter(([, { engine }]) => engine === name);
     if (containers.length === 0) return [];
-    return [kind.create({ containers: Object.fromEntries(containers), runDir: config.runDir, log })];
+    const { runDir, stateDir, docker } = config;
+    return [kind.create({ containers: Object.fromEntries(containers), runDir, stateDir, docker, log })];
   });
   const agent = await startAgent({
     ...config,

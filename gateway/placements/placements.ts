@@ -154,7 +154,8 @@ export class Placements implements MigratorPlacements {
   #learnPorts(host: string, reports: readonly ContainerReport[]): void {
     for (const [app, container] of this.#options.apps) {
       const report = reports.find(({ name }) => name === container);
-      if (report !== undefined) this.#ports.get(app)?.set(host, report.port);
+      // A container that is not there may have no port yet.
+      if (report !== undefined && report.port !== 0) this.#ports.get(app)?.set(host, report.port);
     }
   }
 

@@ -3,8 +3,9 @@ import type { Engine } from '../engine/engine.ts';
 import type { TlsMaterial } from '../pki/tls-files.ts';
 import { DestinationSide } from './destination.ts';
 import type { HostContext } from './host.ts';
+import { keep } from './keep.ts';
 import { MigrationRole } from './protocol.ts';
-import { isOver, RecordStore } from './records.ts';
+import { isOver, Phase, RecordStore } from './records.ts';
 import { createServer } from './server.ts';
 import { SourceSide } from './source.ts';
 import { Turns } from './turns.ts';
@@ -73,6 +74,9 @@ async function recover(host: HostContext, source: SourceSide, destination: Desti
     );
     await (role === MigrationRole.source ? source.recover(record) : destination.recover(record));
   }
+  // Nobody else tells an engine of a commit that its agent did not live to tell it of.
+  const last = new Map(host.records.all().map((record) => [record.container, record]));
+  for (const { phase, container } of last.values()) if (phase === Phase.committed) keep(host, container);
   const alive = host.records.all().filter((record) => !isOver(record));
   await host.workspaces.sweep(new Set(alive.map((record) => record.id)));
 }

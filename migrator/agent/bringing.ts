@@ -78,7 +78,8 @@ export class Bringing {
     this.#carriers.get(id)?.close();
     this.#carriers.delete(id);
     try {
-      await engineOf(this.#host, container).belongings?.letGo(container);
+      const soon = AbortSignal.timeout(Deadlines.letGoMs);
+      await engineOf(this.#host, container).belongings?.letGo(container, soon);
     } catch (err) {
       this.#host.log.warn({ migrationId: id, container, err }, 'its files may still be watched');
     }

@@ -26,6 +26,13 @@ export const AgentConfig = Type.Object(
     runDir: Type.String({ pattern: '^/', default: '/run/holdfast' }),
     /** What must outlive a restart of the agent: on a disk. */
     stateDir: Type.String({ pattern: '^/', default: '/var/lib/holdfast' }),
+    docker: Type.Object(
+      {
+        /** Of the Docker Engine of this host, when it has containers of `engine: docker`. */
+        socket: Type.String({ pattern: '^/', default: '/var/run/docker.sock' }),
+      },
+      { default: {}, additionalProperties: false },
+    ),
     memory: Type.Object(
       {
         /** Threads that read the memory of a container that is moved; as many as there are cores, up to 8, if not given. */

@@ -12,6 +12,7 @@ import {
   unknownMigration,
   wrongPhase,
 } from './host.ts';
+import { keep } from './keep.ts';
 import { Leases, leasedRecord } from './lease.ts';
 import { Pagers } from './pagers.ts';
 import {
@@ -166,6 +167,7 @@ export class DestinationSide {
         return;
       }
       this.#pagers.forget(id);
+      keep(this.#host, record.container);
       // A directory left over is not worth the gateway's second thoughts: the next start sweeps it away.
       await this.#host.workspaces.remove(id).catch((error: unknown) => {
         this.#host.log.warn({ migrationId: id, err: error }, 'the workspace could not be removed');

@@ -1,5 +1,7 @@
 import type { Static, TSchema } from '@sinclair/typebox';
 import type { Logger } from 'pino';
+import { DockerContainer } from '../engine/docker/config.ts';
+import { createDockerEngine } from '../engine/docker/engine.ts';
 import type { Engine } from '../engine/engine.ts';
 import { RuncContainer } from '../engine/runc/config.ts';
 import { createRuncEngine } from '../engine/runc/engine.ts';
@@ -7,6 +9,8 @@ import { createRuncEngine } from '../engine/runc/engine.ts';
 interface EngineOptions<Container> {
   readonly containers: Readonly<Record<string, Container>>;
   readonly runDir: string;
+  readonly stateDir: string;
+  readonly docker: { readonly socket: string };
   readonly log: Logger;
 }
 
@@ -30,4 +34,5 @@ function kind<T extends TSchema>(
 /** Every engine an agent can have, by the name that `engine:` gives it. A further engine is a further line here. */
 export const engineKinds: Readonly<Record<string, EngineKind>> = {
   runc: kind(RuncContainer, createRuncEngine),
+  docker: kind(DockerContainer, ({ docker, ...rest }) => createDockerEngine({ ...rest, ...docker })),
 };

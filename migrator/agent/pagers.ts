@@ -6,6 +6,7 @@ import { adoptPager, type Pager, startPager } from '../pager/pager.ts';
 import { type PagerFigures, PagerState, type PagerStatus } from '../pager/protocol.ts';
 import { Deadlines } from './deadlines.ts';
 import { engineOf, type HostContext, unknownMigration, wrongPhase } from './host.ts';
+import { keep } from './keep.ts';
 import type { PageInReply } from './protocol.ts';
 import { type MigrationRecord, Phase } from './records.ts';
 
@@ -158,6 +159,7 @@ export class Pagers {
     await turns.take(id, container, Deadlines.undoMs, async (signal) => {
       if (status?.state === PagerState.complete) {
         await records.save({ ...known, phase: Phase.committed, pageIn: replyOf(status.figures) });
+        keep(this.#host, container);
       } else {
         const error = toErrorBody(lostBy(status?.error));
         log.error({ migrationId: id, container, error }, 'the instance is gone: its pages are lost');

@@ -14,7 +14,7 @@ export interface ContainerStatus {
   /** The engine's name: `runc`, … */
   readonly engine: string;
   readonly state: ContainerState;
-  /** The port the app listens on at the host's address. */
+  /** The port the app listens on at the host's address; 0 where that cannot be told, for it is not there. */
   readonly port: number;
 }
 
@@ -108,8 +108,10 @@ export interface Belongings {
   ): Promise<void>;
   /** Destination, shortly before the freeze: whatever of a restore does not need the images. */
   standBy(name: string, workspace: Workspace, signal: AbortSignal): Promise<void>;
+  /** Destination: the container is for good, with all of its memory. May be repeated, also much later. */
+  keep(name: string, signal: AbortSignal): Promise<void>;
   /** Source: the migration is over, however it ended; nothing is watched for it any more. May be repeated. */
-  letGo(name: string): Promise<void>;
+  letGo(name: string, signal: AbortSignal): Promise<void>;
 }
 
 /**

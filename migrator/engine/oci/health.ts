@@ -29,12 +29,13 @@ const REFUSED_PAUSE_MS = 2;
  * @throws HoldfastError `HEALTH_CHECK_FAILED` with the last answer, when `signal` fires or the app is no longer alive
  */
 export async function waitHealthy(
-  app: { readonly port: number; readonly health?: Health },
+  app: { readonly port: number; readonly health?: Health; readonly address?: string | undefined },
   alive: () => boolean,
   signal: AbortSignal,
 ): Promise<void> {
   const { path, intervalMs, timeoutMs } = app.health ?? DEFAULT_HEALTH;
-  const url = `http://127.0.0.1:${app.port}${path}`;
+  const { address = '127.0.0.1' } = app;
+  const url = `http://${address.includes(':') ? `[${address}]` : address}:${app.port}${path}`;
   let last = 'it was not asked';
   while (!signal.aborted) {
     if (!alive()) {

@@ -62,6 +62,7 @@ export class MemoryEngine implements Engine {
         this.files.set(name, { ...this.files.get(name), ...came });
       },
       standBy: (_name, _workspace, signal) => this.#call('standBy', signal),
+      keep: (_name, signal) => this.#call('keep', signal),
       letGo: async () => void this.calls.push('letGo'),
     };
   }
