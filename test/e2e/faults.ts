@@ -48,10 +48,14 @@ interface Seen {
  * One system for all of `faults`, under load from the first to the last. After each of them one instance runs, whole,
  * nothing is left over, and the app can be moved.
  */
-export async function surviveAll(faults: readonly Fault[], options: SceneOptions): Promise<void> {
+export async function surviveAll(
+  faults: readonly Fault[],
+  options: SceneOptions,
+  open: (options: SceneOptions) => Promise<Scene> = Scene.open,
+): Promise<void> {
   const skip = await whyNoLab();
   await t.test('moves that fail', { skip, timeout: 170_000 }, async (t) => {
-    const scene = await Scene.open(options);
+    const scene = await open(options);
     try {
       const windows: (Window & Seen)[] = [];
       for (const fault of faults) {

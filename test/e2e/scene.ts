@@ -213,7 +213,11 @@ export class Scene {
     const unclosed = list(journals).filter(
       (file) => !readFileSync(path.join(journals, file), 'utf8').includes('"type":"closed"'),
     );
-    return [...(await this.system.leftovers()), ...scratch, ...open, ...unclosed];
+    return [...(await this.leftOnHosts()), ...scratch, ...open, ...unclosed];
+  }
+
+  protected leftOnHosts(): Promise<string[]> {
+    return this.system.leftovers();
   }
 
   /** What is still left after a while: an agent that was away is told a little later. */

@@ -3,7 +3,7 @@ import { APP } from '../system/configs.ts';
 import { midDump, unwrapCriu, wrapCriu } from './criu-wrapper.ts';
 import { emptyDisks, fillDisk } from './disks.ts';
 import { type Fault, surviveAll } from './faults.ts';
-import type { Scene, UnderWay } from './scene.ts';
+import type { Scene, SceneOptions, UnderWay } from './scene.ts';
 
 /** For long enough that a destination which cannot be asked has ended by itself while requests are held. */
 const HOLD_MS = 14_000;
@@ -100,7 +100,11 @@ function sixFaults(strategy: Strategy): Fault[] {
   ];
 }
 
-export function surviveSixFaults(strategy: Strategy): Promise<void> {
+/** @param open a scene of another engine than runc */
+export function surviveSixFaults(
+  strategy: Strategy,
+  open?: (options: SceneOptions) => Promise<Scene>,
+): Promise<void> {
   return surviveAll(
     sixFaults(strategy).map((fault) => ({ ...fault, strategy })),
     {
@@ -108,5 +112,6 @@ export function surviveSixFaults(strategy: Strategy): Promise<void> {
       imagesMib: IMAGES_MIB,
       gateway: ({ apps: { [APP]: app } }) => Object.assign(app ?? {}, { hold: { maxMs: HOLD_MS } }),
     },
+    open,
   );
 }

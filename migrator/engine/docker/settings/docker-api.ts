@@ -24,6 +24,9 @@ export interface DockerApi {
   createVolume(body: Readonly<Record<string, unknown>>): Promise<void>;
   createContainer(name: string, body: Readonly<Record<string, unknown>>): Promise<string>;
   removeContainer(id: string): Promise<void>;
+  /** Settles when Docker has started it, whatever becomes of the signal. */
+  startContainer(id: string): Promise<void>;
+  updateContainer(id: string, body: Readonly<Record<string, unknown>>): Promise<void>;
 }
 
 export interface ExecSession {
@@ -77,6 +80,13 @@ export function dockerApi(docker: Docker, signal: AbortSignal): DockerApi {
         docker.createContainer(options),
       );
       return created.id;
+    },
+    async startContainer(id) {
+      await ask(`start the container ${id}`, docker.getContainer(id).start());
+    },
+    async updateContainer(id, body) {
+      const options = bodyOnly<object>(body, signal);
+      await ask(`update the container ${id}`, docker.getContainer(id).update(options));
     },
     async removeContainer(id) {
       const container = docker.getContainer(id);

@@ -13,6 +13,8 @@ export interface Inspected {
   readonly AppArmorProfile: string;
   readonly ExecIDs: readonly string[] | null;
   readonly State: InspectedState;
+  /** Where overlay2 has the container's own files, and its mounted whole. */
+  readonly GraphDriver: { readonly Data: { readonly UpperDir?: string; readonly MergedDir?: string } | null };
   readonly Mounts: readonly MountPoint[] | null;
   readonly Config: ContainerConfig & Readonly<Record<string, unknown>>;
   readonly HostConfig: HostConfig & Readonly<Record<string, unknown>>;

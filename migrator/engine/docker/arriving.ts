@@ -1,0 +1,215 @@
+import type { Duplex } from 'node:stream';
+import { json } from 'node:stream/consumers';
+import type Docker from 'dockerode';
+import type { Logger } from 'pino';
+import { CRIU_OPTIONS } from '../../criu/options.ts';
+import { HoldfastError } from '../../errors.ts';
+import { receiveTree } from '../../files/receive-tree.ts';
+import type { DumpMemory, Workspace } from '../engine.ts';
+import type { OciContainer } from '../oci/container.ts';
+import { restoreArgs } from '../oci/restore.ts';
+import type { Hands } from './hands.ts';
+import { receiveImage } from './image/receive-image.ts';
+import type { ImageSpool } from './image/spool.ts';
+import { What } from './leaving.ts';
+import { mountAnew } from './overlay.ts';
+import type { Places } from './places.ts';
+import { type Announcement, announceRestore, forgetAnnouncement } from './runtime/announcement.ts';
+import { RUNTIME } from './runtime/install.ts';
+import type { AtStart } from './runtime/wrapper.ts';
+import { type DockerApi, dockerApi } from './settings/docker-api.ts';
+import { type DockerSettings, makeContainer, parseSettings, type VolumeLedger } from './settings/settings.ts';
+import { type Tree, treesOf, WRITTEN } from './trees.ts';
+
+/** A container on its way here. */
+interface Arrival {
+  imageId?: string;
+  settings?: DockerSettings;
+  id?: string;
+  trees?: readonly Tree[];
+  announcement?: Announcement;
+  /** `docker start`, which waits for the restore and ends as that does. */
+  started?: Promise<void> | undefined;
+}
+
+export interface ArrivingOptions {
+  readonly docker: Docker;
+  readonly hands: Hands;
+  readonly ledger: VolumeLedger;
+  readonly spool: ImageSpool;
+  readonly places: Places;
+  readonly log: Pick<Logger, 'info' | 'warn'>;
+}
+
+/** What `runc restore` has to be told besides; the rest is in CRIU's configuration file. */
+const RESTORE_FLAGS = ['--file-locks'];
+
+/** Destination: containers that are being made of what comes, until they are for good. */
+export class Arriving {
+  readonly #options: ArrivingOptions;
+  readonly #arrivals = new Map<string, Arrival>();
+
+  constructor(options: ArrivingOptions) {
+    this.#options = options;
+  }
+
+  /** Whether Docker waits for its restore: it does not answer for such a container until that has ended. */
+  isWaiting(name: string): boolean {
+    return this.#arrivals.get(name)?.started !== undefined;
+  }
+
+  /** From now on what is removed under this name is what was made for the move, and nothing else. */
+  async expect(name: string): Promise<void> {
+    await this.#options.hands.set(name, { role: 'arriving' });
+    this.#arrivals.set(name, {});
+  }
+
+  async receive(name: string, what: string, stream: Duplex, signal: AbortSignal): Promise<void> {
+    const arrival = this.#arrivalOf(name);
+    if (what === What.image) {
+      const { docker, spool } = this.#options;
+      arrival.imageId = (await receiveImage(docker, spool, stream, signal)).imageId;
+    } else if (what === What.container) {
+      await this.#make(name, arrival, parseSettings(await json(stream)), signal);
+    } else {
+      await this.#receiveFiles(arrival, what, stream, signal);
+    }
+  }
+
+  /** Have Docker start it up to where runc would make its processes, and wait there for the images. */
+  async standBy(name: string, signal: AbortSignal): Promise<void> {
+    const arrival = this.#arrivalOf(name);
+    const { id } = arrival;
+    if (id === undefined) throw notBrought(name);
+    const announcement = await announceRestore(id, signal);
+    arrival.announcement = announcement;
+    const started = this.#api(signal).startContainer(id);
+    arrival.started = started;
+    const never = started.then(() => {
+      throw new HoldfastError('RESTORE_FAILED', `Docker started ${name} afresh`, {
+        mend: 'register the runtime anew: gateway agent install',
+      });
+    });
+    never.catch(() => {}); // After the wait it is the restore's to tell.
+    await Promise.race([announcement.waiting(signal), never]);
+    await this.#options.places.learn(name, id);
+  }
+
+  /** Where its processes will be. Known from `standBy` on. */
+  placeOf(name: string): OciContainer {
+    return this.#options.places.known(name) ?? this.#throw(notBrought(name));
+  }
+
+  /**
+   * Let runc restore, and Docker give it its network and let it go on.
+   *
+   * @returns what Docker said when that failed
+   */
+  async restore(
+    name: string,
+    workspace: Workspace,
+    options: { memory: DumpMemory; atStart: AtStart; signal: AbortSignal },
+  ): Promise<{ code: number; said: string }> {
+    const { announcement, started } = this.#arrivalOf(name);
+    if (announcement === undefined || started === undefined) throw notBrought(name);
+    const { memory, atStart, signal } = options;
+    await announcement.restore({
+      args: [...restoreArgs(workspace, memory), ...RESTORE_FLAGS],
+      criuOptions: CRIU_OPTIONS,
+      atStart,
+    });
+    try {
+      await orAborted(started, signal);
+      return { code: 0, said: '' };
+    } catch (error) {
+      if (signal.aborted) throw error;
+      return { code: 1, said: (error as Error).message };
+    }
+  }
+
+  /** Docker answers for it again. */
+  restored(name: string): void {
+    const arrival = this.#arrivals.get(name);
+    if (arrival) arrival.started = undefined;
+  }
+
+  /** End the wait, if there is one. Settles when Docker answers for the container again. */
+  async callOff(name: string): Promise<void> {
+    const arrival = this.#arrivals.get(name);
+    await arrival?.announcement?.callOff();
+    await arrival?.started?.catch(() => {});
+    if (arrival) arrival.started = undefined;
+  }
+
+  /** Nothing is left of it here but what it is for the next one to find: its image, its volumes. */
+  async forget(name: string, id: string | undefined): Promise<void> {
+    this.#arrivals.delete(name);
+    if (id !== undefined) await forgetAnnouncement(id);
+    await this.#options.hands.clear(name);
+  }
+
+  /** It is for good: Docker is to restart it as it would have at its source. */
+  async keep(name: string, signal: AbortSignal): Promise<void> {
+    const { hands } = this.#options;
+    const hand = await hands.get(name);
+    if (hand?.role !== 'arriving') return;
+    const { id, restartPolicy } = hand;
+    if (id !== undefined && restartPolicy !== undefined) {
+      await this.#api(signal).updateContainer(id, { RestartPolicy: restartPolicy });
+    }
+    this.#arrivals.delete(name);
+    await hands.clear(name);
+  }
+
+  async #make(name: string, arrival: Arrival, settings: DockerSettings, signal: AbortSignal): Promise<void> {
+    if (arrival.id !== undefined) return;
+    if (arrival.imageId === undefined) throw notBrought(name);
+    const { docker, hands, ledger } = this.#options;
+    const options = { runtime: RUNTIME, imageId: arrival.imageId, ledger };
+    const id = await makeContainer(docker, settings, options, signal);
+    arrival.id = id;
+    arrival.settings = settings;
+    await hands.set(name, { role: 'arriving', id, restartPolicy: settings.restartPolicy });
+    arrival.trees = await treesOf(this.#api(signal), id, settings.volumes);
+  }
+
+  async #receiveFiles(arrival: Arrival, what: string, stream: Duplex, signal: AbortSignal): Promise<void> {
+    const tree = arrival.trees?.find((each) => each.what === what);
+    if (tree === undefined) throw notBrought(what);
+    await receiveTree(tree.dir, stream, { signal });
+    // Docker has mounted it by now, for a restore to begin.
+    if (what === WRITTEN && arrival.started !== undefined) await mountAnew(tree.dir, signal);
+  }
+
+  #arrivalOf(name: string): Arrival {
+    return this.#arrivals.get(name) ?? this.#throw(notBrought(name));
+  }
+
+  #throw(error: HoldfastError): never {
+    throw error;
+  }
+
+  #api(signal: AbortSignal): DockerApi {
+    return dockerApi(this.#options.docker, signal);
+  }
+}
+
+function notBrought(what: string): HoldfastError {
+  return new HoldfastError('RESTORE_FAILED', `nothing of ${what} was brought here`, {
+    mend: 'migrate again',
+  });
+}
+
+async function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  let abandon = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    abandon = () => reject(signal.reason);
+    signal.addEventListener('abort', abandon, { once: true });
+  });
+  if (signal.aborted) abandon();
+  try {
+    await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', abandon);
+  }
+}

@@ -1,0 +1,144 @@
+import { text } from 'node:stream/consumers';
+import { finished } from 'node:stream/promises';
+import type Docker from 'dockerode';
+import type { Logger } from 'pino';
+import { MovingTree } from '../../files/moving-tree.ts';
+import type { CarriedBytes, Carrier, Workspace } from '../engine.ts';
+import { type Hands, NEVER } from './hands.ts';
+import { sendImage } from './image/send-image.ts';
+import { type DockerApi, dockerApi } from './settings/docker-api.ts';
+import { type DockerSettings, describe, leaveVolumes, type VolumeLedger } from './settings/settings.ts';
+import { type Tree, treesOf } from './trees.ts';
+
+/** Streams besides those of the trees. */
+export const What = { image: 'image', container: 'container' } as const;
+
+/** A container on its way to another host. */
+interface Leave {
+  readonly migrationId: string;
+  readonly id: string;
+  readonly settings: DockerSettings;
+  readonly trees: ReadonlyMap<Tree, MovingTree>;
+  /** Whether there is a container at the destination that its files can be put into. */
+  madeThere: boolean;
+}
+
+export interface LeavingOptions {
+  readonly docker: Docker;
+  readonly hands: Hands;
+  readonly ledger: VolumeLedger;
+  readonly log: Pick<Logger, 'info' | 'warn'>;
+  /** Docker's name for a container. */
+  readonly dockerName: (name: string) => string;
+}
+
+/** Source: what containers bring along. */
+export class Leaving {
+  readonly #options: LeavingOptions;
+  readonly #leaves = new Map<string, Leave>();
+
+  constructor(options: LeavingOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Its image, so far as it is not there, then the container, made of that, then its files. Last Docker is told not to
+   * restart it: it would be a second instance, should the host fail between the commit and its removal.
+   */
+  async sendAhead(
+    name: string,
+    { migrationId }: Workspace,
+    carrier: Carrier,
+    signal: AbortSignal,
+  ): Promise<CarriedBytes> {
+    const { docker, hands } = this.#options;
+    const leave = await this.#leave(name, migrationId, signal);
+    let layerBytes = 0;
+    if (!leave.madeThere) {
+      const image = await carrier.open(What.image, signal);
+      layerBytes = (await sendImage(docker, leave.settings.imageId, image, signal)).bytesSent;
+      const container = await carrier.open(What.container, signal);
+      container.end(JSON.stringify(leave.settings));
+      await Promise.all([text(container), finished(container)]);
+      leave.madeThere = true;
+    }
+    const fileBytes = await passAll(leave, carrier, { running: true, signal });
+    const { id, settings } = leave;
+    await hands.set(name, { role: 'leaving', id, restartPolicy: settings.restartPolicy });
+    await this.#api(signal).updateContainer(id, { RestartPolicy: NEVER });
+    return { layerBytes, fileBytes };
+  }
+
+  async sendRest(
+    name: string,
+    { migrationId }: Workspace,
+    carrier: Carrier,
+    signal: AbortSignal,
+  ): Promise<CarriedBytes> {
+    const leave = await this.#leave(name, migrationId, signal);
+    return { layerBytes: 0, fileBytes: await passAll(leave, carrier, { running: false, signal }) };
+  }
+
+  /** It is about to be removed, and may come back. */
+  async farewell(name: string, signal: AbortSignal): Promise<void> {
+    const { docker, ledger, dockerName } = this.#options;
+    // An agent that was started anew meanwhile has to ask once more.
+    const known = this.#leaves.get(name) ?? (await describe(docker, dockerName(name), signal));
+    await leaveVolumes(docker, known.settings, ledger, signal);
+  }
+
+  /** What is still here stays, and Docker is to restart it as before. */
+  async letGo(name: string, signal: AbortSignal): Promise<void> {
+    const { hands, log } = this.#options;
+    for (const tree of this.#leaves.get(name)?.trees.values() ?? []) {
+      await tree
+        .close()
+        .catch((err: unknown) => log.warn({ container: name, err }, 'files are still watched'));
+    }
+    this.#leaves.delete(name);
+    const hand = await hands.get(name);
+    if (hand?.role !== 'leaving') return;
+    const api = this.#api(signal);
+    if (await api.container(hand.id)) {
+      await api.updateContainer(hand.id, { RestartPolicy: hand.restartPolicy });
+    }
+    await hands.clear(name);
+  }
+
+  async #leave(name: string, migrationId: string, signal: AbortSignal): Promise<Leave> {
+    const known = this.#leaves.get(name);
+    if (known?.migrationId === migrationId) return known;
+    await this.letGo(name, signal); // Of a migration that was never ended here.
+    const { docker, dockerName, log } = this.#options;
+    const api = this.#api(signal);
+    const { settings } = await describe(docker, dockerName(name), signal);
+    const id = (await api.container(settings.shape.name))?.Id ?? '';
+    const trees = new Map<Tree, MovingTree>();
+    const leave = { migrationId, id, settings, trees, madeThere: false };
+    this.#leaves.set(name, leave);
+    for (const tree of await treesOf(api, id, settings.volumes)) {
+      trees.set(tree, await MovingTree.open(tree.dir, { log, signal }));
+    }
+    return leave;
+  }
+
+  #api(signal: AbortSignal): DockerApi {
+    return dockerApi(this.#options.docker, signal);
+  }
+}
+
+/** @returns what was put on the link */
+async function passAll(
+  { trees }: Leave,
+  carrier: Carrier,
+  options: { running: boolean; signal: AbortSignal },
+): Promise<number> {
+  const passes = [...trees].map(([{ what }, tree]) =>
+    tree.pass(() => carrier.open(what, options.signal), options),
+  );
+  // All are over before anything else is done with them.
+  const outcomes = await Promise.allSettled(passes);
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failed) throw failed.reason;
+  return outcomes.reduce((sum, each) => sum + (each.status === 'fulfilled' ? each.value.sentBytes : 0), 0);
+}

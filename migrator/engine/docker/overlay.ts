@@ -1,0 +1,19 @@
+import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { run } from '../../process.ts';
+
+/**
+ * Mount a container's file system anew that nobody uses yet: an overlay does not notice what is written to its layers from
+ * outside while it is mounted. Nothing is done where it is not mounted.
+ */
+export async function mountAnew(mergedDir: string, signal: AbortSignal): Promise<void> {
+  const mounts = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').map((line) => line.split(' '));
+  const mount = mounts.findLast((fields) => fields[4] === mergedDir);
+  if (mount === undefined) return;
+  const [, source = 'overlay', superOptions = ''] = mount.slice(mount.indexOf('-') + 1);
+  const flags = mount[5] ?? '';
+  await run('umount', [mergedDir], { signal });
+  // Docker writes layers as paths from its own directory where there are many.
+  const cwd = dirname(dirname(mergedDir));
+  await run('mount', ['-t', 'overlay', '-o', `${flags},${superOptions}`, source, mergedDir], { signal, cwd });
+}

@@ -1,0 +1,75 @@
+import { readdir, readFile } from 'node:fs/promises';
+import type Docker from 'dockerode';
+import { killOperation } from '../oci/operation.ts';
+import { readState } from '../oci/state.ts';
+import { type Hand, NEVER } from './hands.ts';
+import type { Places } from './places.ts';
+import { RUNTIME } from './runtime/install.ts';
+import { type DockerApi, dockerApi } from './settings/docker-api.ts';
+import type { Inspected } from './settings/inspected.ts';
+
+/**
+ * Kill a container in whatever condition it is, running, frozen or half restored, and have Docker forget it. Its image,
+ * its volumes and its networks stay. Settles at once when there is none.
+ */
+export async function removeContainer(
+  docker: Docker,
+  { name, dockerName, places }: { name: string; dockerName: string; places: Places },
+  hand: Hand | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const api = dockerApi(docker, signal);
+  const found = await inHand(api, dockerName, hand);
+  if (found === undefined) return;
+  const { Id, HostConfig } = found;
+  if (HostConfig.RestartPolicy.Name !== NEVER.Name) await api.updateContainer(Id, { RestartPolicy: NEVER });
+  const place = places.existing(name) ?? (await places.learn(name, Id).catch(() => undefined));
+  if (place?.id === Id) {
+    // What is frozen takes Docker's signal only once it runs again, which it must not.
+    const { cgroup } = await readState(place);
+    await cgroup.kill(signal);
+    await killOperation(place.operationFile, signal);
+    await cgroup.kill(signal);
+  }
+  await api.removeContainer(Id);
+  places.forget(name);
+}
+
+/** During a move only what is in its hands; otherwise whatever has the name. */
+async function inHand(
+  api: DockerApi,
+  dockerName: string,
+  hand: Hand | undefined,
+): Promise<Inspected | undefined> {
+  if (hand?.id !== undefined) return api.container(hand.id);
+  const found = await api.container(dockerName);
+  if (hand?.role !== 'arriving') return found;
+  // Made for the move by an agent that did not live to write it down: nobody has ever started it.
+  const isOurs = found?.State.Status === 'created' && found.HostConfig.Runtime === RUNTIME;
+  return isOurs ? found : undefined;
+}
+
+/** End a restore of this container that hangs in the runtime, and CRIU with it. */
+export async function killRestore(id: string): Promise<void> {
+  for (const pid of await readdir('/proc')) {
+    if (!/^\d+$/.test(pid)) continue;
+    const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
+    if (!words.includes('restore') || !words.includes(id)) continue;
+    for (const each of await descendants(Number(pid))) killQuietly(each);
+    killQuietly(Number(pid));
+  }
+}
+
+async function descendants(pid: number): Promise<number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+  const children = text.split(' ').filter(Boolean).map(Number);
+  return [...children, ...(await Promise.all(children.map(descendants))).flat()];
+}
+
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended in the meantime.
+  }
+}
