@@ -12,6 +12,8 @@ import { Scene, type SceneOptions } from './scene.ts';
 export interface DockerSceneOptions extends SceneOptions {
   /** Further words of `docker run`. */
   readonly run?: readonly string[];
+  /** What it runs; the image's own command when not given. */
+  readonly command?: readonly string[];
 }
 
 const INSTALL_TIMEOUT_MS = 20_000;
@@ -27,7 +29,15 @@ export class DockerScene extends Scene {
   }
 
   static override async open(options: DockerSceneOptions = {}): Promise<DockerScene> {
-    const { ratePerS = 120, postShare = 0.3, imagesMib, prepareHost, run = [], ...rest } = options;
+    const {
+      ratePerS = 120,
+      postShare = 0.3,
+      imagesMib,
+      prepareHost,
+      run = [],
+      command = [],
+      ...rest
+    } = options;
     const docker = await createDockerLab();
     let system: System | undefined;
     try {
@@ -38,7 +48,7 @@ export class DockerScene extends Scene {
         await host.exec('sh', ['-ec', script], { signal: AbortSignal.timeout(INSTALL_TIMEOUT_MS) });
         await installRuntime(docker.on(host.name));
       }
-      await runApp(docker.on(first), { memoryMib: rest.app?.memoryMib ?? 16, more: run });
+      await runApp(docker.on(first), { memoryMib: rest.app?.memoryMib ?? 16, more: run, command });
       system = await startSystem({ ...rest, lab: docker.lab, idle: true, agent: dockerSettings });
       const load = await RemoteLoad.start({ url: system.url, ratePerS, postShare, clients: 24 });
       return new DockerScene(docker, system, load, first);

@@ -137,11 +137,17 @@ async function giveImages(lab: Lab, images: string, { signal = NEVER }: Making):
 /** What a user types to have the app on a host: `docker run -d --name shop -p 8080:8080 …`. Settles when it answers. */
 export async function runApp(
   { host, docker }: LabDocker,
-  options: { name?: string; port?: number; memoryMib?: number; more?: readonly string[] } = {},
+  options: {
+    name?: string;
+    port?: number;
+    memoryMib?: number;
+    more?: readonly string[];
+    command?: readonly string[];
+  } = {},
 ): Promise<string> {
-  const { name = 'shop', port = APP_IMAGE_PORT, memoryMib = 8, more = [] } = options;
+  const { name = 'shop', port = APP_IMAGE_PORT, memoryMib = 8, more = [], command = [] } = options;
   const publish = ['-p', `${port}:${APP_IMAGE_PORT}`, '-e', `MEMORY_MIB=${memoryMib}`];
-  const id = await docker('run', '-d', '--name', name, ...publish, ...more, APP_IMAGE);
+  const id = await docker('run', '-d', '--name', name, ...publish, ...more, APP_IMAGE, ...command);
   await answering(`http://${host.address}:${port}/health`, AbortSignal.timeout(CALL_TIMEOUT_MS));
   return id;
 }

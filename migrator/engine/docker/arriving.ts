@@ -1,5 +1,4 @@
 import type { Duplex } from 'node:stream';
-import { json } from 'node:stream/consumers';
 import type Docker from 'dockerode';
 import type { Logger } from 'pino';
 import { CRIU_OPTIONS } from '../../criu/options.ts';
@@ -27,6 +26,8 @@ interface Arrival {
   settings?: DockerSettings;
   id?: string;
   trees?: readonly Tree[];
+  /** Where Docker mounts its file system. */
+  mergedDir?: string | undefined;
   announcement?: Announcement;
   /** `docker start`, which waits for the restore and ends as that does. */
   started?: Promise<void> | undefined;
@@ -43,6 +44,8 @@ export interface ArrivingOptions {
 
 /** What `runc restore` has to be told besides; the rest is in CRIU's configuration file. */
 const RESTORE_FLAGS = ['--file-locks'];
+
+const LONGEST_SETTINGS = 16 << 20;
 
 /** Destination: containers that are being made of what comes, until they are for good. */
 export class Arriving {
@@ -70,7 +73,7 @@ export class Arriving {
       const { docker, spool } = this.#options;
       arrival.imageId = (await receiveImage(docker, spool, stream, signal)).imageId;
     } else if (what === What.container) {
-      await this.#make(name, arrival, parseSettings(await json(stream)), signal);
+      await this.#make(name, arrival, parseSettings(await jsonFrom(stream)), signal);
     } else {
       await this.#receiveFiles(arrival, what, stream, signal);
     }
@@ -170,7 +173,11 @@ export class Arriving {
     arrival.id = id;
     arrival.settings = settings;
     await hands.set(name, { role: 'arriving', id, restartPolicy: settings.restartPolicy });
-    arrival.trees = await treesOf(this.#api(signal), id, settings.volumes);
+    const api = this.#api(signal);
+    const made = await api.container(id);
+    if (made === undefined) throw notBrought(name);
+    arrival.trees = await treesOf(api, made, settings.volumes);
+    arrival.mergedDir = made.GraphDriver.Data?.MergedDir;
   }
 
   async #receiveFiles(arrival: Arrival, what: string, stream: Duplex, signal: AbortSignal): Promise<void> {
@@ -178,7 +185,9 @@ export class Arriving {
     if (tree === undefined) throw notBrought(what);
     await receiveTree(tree.dir, stream, { signal });
     // Docker has mounted it by now, for a restore to begin.
-    if (what === WRITTEN && arrival.started !== undefined) await mountAnew(tree.dir, signal);
+    const { mergedDir, started } = arrival;
+    if (what === WRITTEN && mergedDir !== undefined && started !== undefined)
+      await mountAnew(mergedDir, signal);
   }
 
   #arrivalOf(name: string): Arrival {
@@ -198,6 +207,17 @@ function notBrought(what: string): HoldfastError {
   return new HoldfastError('RESTORE_FAILED', `nothing of ${what} was brought here`, {
     mend: 'migrate again',
   });
+}
+
+async function jsonFrom(stream: Duplex): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > LONGEST_SETTINGS) throw new HoldfastError('REQUEST_INVALID', 'settings without end');
+    chunks.push(chunk);
+  }
+  return JSON.parse(Buffer.concat(chunks).toString('utf8'));
 }
 
 async function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {

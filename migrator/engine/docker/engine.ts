@@ -5,11 +5,10 @@ import Docker from 'dockerode';
 import type { Logger } from 'pino';
 import { CRIU_OPTIONS } from '../../criu/options.ts';
 import { HoldfastError } from '../../errors.ts';
+import { configured, notConfigured } from '../configured.ts';
 import { type Belongings, ContainerState, type DumpMemory, type Engine, type Workspace } from '../engine.ts';
-import { admitContainer } from '../oci/admit.ts';
 import { dump, freeze, resume, sumMemory, sumMemoryRanges, thaw } from '../oci/checkpoint.ts';
 import type { OciContainer } from '../oci/container.ts';
-import { examineContainer } from '../oci/examine.ts';
 import { waitHealthy } from '../oci/health.ts';
 import { processStart } from '../oci/processes.ts';
 import { restoreWatched } from '../oci/restore.ts';
@@ -17,18 +16,17 @@ import { aliveState, readState } from '../oci/state.ts';
 import { Arriving } from './arriving.ts';
 import type { DockerContainer } from './config.ts';
 import { Hands } from './hands.ts';
-import { admitImages } from './image/admit-image.ts';
 import { ImageSpool } from './image/spool.ts';
 import { Leaving } from './leaving.ts';
 import { ownTmpfs } from './own-tmpfs.ts';
 import { Places } from './places.ts';
+import { admitDocker, examineDocker } from './preflight.ts';
 import { publishedAt } from './published.ts';
 import { killRestore, removeContainer } from './removal.ts';
-import { RUNTIME } from './runtime/install.ts';
 import { AtStart } from './runtime/wrapper.ts';
 import { dockerApi } from './settings/docker-api.ts';
 import type { Inspected } from './settings/inspected.ts';
-import { admitSettings, describe, parseShape, shapeOf, VolumeLedger } from './settings/settings.ts';
+import { VolumeLedger } from './settings/settings.ts';
 import { strangersIn } from './strangers.ts';
 
 export interface DockerEngineOptions {
@@ -44,7 +42,6 @@ export interface DockerEngineOptions {
 /** For cleaning up after a failure, when the caller's own deadline may be over. */
 const CLEANUP_TIMEOUT_MS = 10_000;
 const STRANGERS_PAUSE_MS = 20;
-const CRIU_CONFIG = 'criu.conf';
 /** What runc would set otherwise itself, whatever CRIU's configuration says. */
 const DUMP_FLAGS = ['--file-locks', '--tcp-skip-in-flight'];
 
@@ -58,12 +55,13 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
   const spool = new ImageSpool(join(stateDir, 'image-spool'));
   const operationDir = join(options.runDir, 'docker-operations');
   const places = new Places(operationDir);
-  const configOf = (name: string): DockerContainer => {
-    const container = Object.hasOwn(containers, name) ? containers[name] : undefined;
-    if (container !== undefined) return container;
-    throw new HoldfastError('CONTAINER_UNKNOWN', `this host's configuration has no container ${name}`, {
-      mend: 'add it to containers: in the agent configuration, the same at both ends',
-    });
+  const configOf = (name: string) => configured(containers, name);
+  const criuConfig = join(stateDir, 'criu.conf');
+  /** Before the freeze: it costs time, and may want for room. */
+  const makeReadyToDump = async () => {
+    await mkdir(operationDir, { recursive: true, mode: 0o700 });
+    await mkdir(stateDir, { recursive: true, mode: 0o700 });
+    await writeFile(criuConfig, `${CRIU_OPTIONS.join('\n')}\n`);
   };
   const dockerName = (name: string) => configOf(name).container ?? name;
   const leaving = new Leaving({ docker, hands, ledger, log, dockerName });
@@ -184,56 +182,15 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
     },
 
     async examine(name, signal) {
-      const { settings, findings } = await describe(docker, dockerName(name), signal);
-      const place = await placeOf(name, signal);
-      const state = await readState(place);
-      const { port, findings: portFindings } = movable(name, await find(name, signal));
-      const tmpfs = await ownTmpfs(state.initPid);
-      const { connections } = configOf(name);
-      const examined = await examineContainer(
-        { name, engine: 'docker', port, tmpfs, connections },
-        state,
-        signal,
-      );
-      const evidence = { ...examined.footprint.evidence, docker: JSON.stringify(shapeOf(settings)) };
-      return {
-        footprint: { ...examined.footprint, evidence },
-        findings: [
-          ...findings,
-          ...portFindings,
-          ...(await admitImages(docker, signal)),
-          ...examined.findings,
-        ],
-      };
+      await makeReadyToDump();
+      const app = { name, dockerName: dockerName(name), ...configOf(name) };
+      return examineDocker(docker, app, await placeOf(name, signal), signal);
     },
 
     async admit(name, footprint, imagesDir, signal) {
-      if (!Object.hasOwn(containers, name)) {
-        return [
-          {
-            code: 'CONTAINER_UNKNOWN',
-            message: `this host's configuration has no container ${name}`,
-            mend: 'add it to containers: in the agent configuration, the same at both ends',
-          },
-        ];
-      }
-      // Docker's own findings tell of the name and the ports.
-      const app = { name, engine: 'docker', port: 0 };
-      const findings = await admitContainer(
-        app,
-        { state: ContainerState.absent },
-        footprint,
-        imagesDir,
-        signal,
-      );
-      if (footprint.engine !== 'docker') return findings;
-      const shape = parseShape(JSON.parse(footprint.evidence.docker ?? 'null'));
-      const ownVolumes = await ledger.of(shape.name);
-      return [
-        ...(await admitImages(docker, signal)),
-        ...(await admitSettings(docker, shape, { runtime: RUNTIME, ownVolumes }, signal)),
-        ...findings,
-      ];
+      if (!Object.hasOwn(containers, name)) return [notConfigured(name)];
+      const app = { name, dockerName: dockerName(name) };
+      return admitDocker(docker, app, ledger, footprint, imagesDir, signal);
     },
 
     async prepare(name, _workspace, signal) {
@@ -272,11 +229,6 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
     thaw: async (name, signal) => thaw(await placeOf(name, signal), signal),
 
     async dump(name, workspace, memory, signal) {
-      const criuConfig = join(workspace.workDir, CRIU_CONFIG);
-      await Promise.all([
-        mkdir(operationDir, { recursive: true, mode: 0o700 }),
-        writeFile(criuConfig, `${CRIU_OPTIONS.join('\n')}\n`),
-      ]);
       const criu = { args: DUMP_FLAGS, env: { CRIU_CONFIG_FILE: criuConfig } };
       await dump(await placeOf(name, signal), workspace, memory, { criu, signal });
     },
@@ -304,18 +256,6 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
 
   async function sumOptions(place: OciContainer, signal: AbortSignal) {
     return { ownMounts: await ownTmpfs((await readState(place)).initPid), signal };
-  }
-
-  /** The port its app is reached at, and that it is reached at all. */
-  function movable(name: string, found: Inspected | undefined) {
-    const port = portOf(name, found);
-    if (port !== undefined) return { port, findings: [] };
-    const finding = {
-      code: 'PORT_UNKNOWN',
-      message: `${name} does not publish one TCP port, so that it is not known where its app is reached`,
-      mend: 'set `port` of the container in the agent configuration',
-    };
-    return { port: 0, findings: [finding] };
   }
 }
 

@@ -2,13 +2,14 @@ import { text } from 'node:stream/consumers';
 import { finished } from 'node:stream/promises';
 import type Docker from 'dockerode';
 import type { Logger } from 'pino';
+import { HoldfastError } from '../../errors.ts';
 import { MovingTree } from '../../files/moving-tree.ts';
 import type { CarriedBytes, Carrier, Workspace } from '../engine.ts';
 import { type Hands, NEVER } from './hands.ts';
 import { sendImage } from './image/send-image.ts';
 import { type DockerApi, dockerApi } from './settings/docker-api.ts';
 import { type DockerSettings, describe, leaveVolumes, type VolumeLedger } from './settings/settings.ts';
-import { type Tree, treesOf } from './trees.ts';
+import { type Tree, treesOf, WRITTEN } from './trees.ts';
 
 /** Streams besides those of the trees. */
 export const What = { image: 'image', container: 'container' } as const;
@@ -47,12 +48,12 @@ export class Leaving {
    */
   async sendAhead(
     name: string,
-    { migrationId }: Workspace,
+    workspace: Workspace,
     carrier: Carrier,
     signal: AbortSignal,
   ): Promise<CarriedBytes> {
     const { docker, hands } = this.#options;
-    const leave = await this.#leave(name, migrationId, signal);
+    const leave = await this.#leave(name, workspace, signal);
     let layerBytes = 0;
     if (!leave.madeThere) {
       const image = await carrier.open(What.image, signal);
@@ -71,11 +72,11 @@ export class Leaving {
 
   async sendRest(
     name: string,
-    { migrationId }: Workspace,
+    workspace: Workspace,
     carrier: Carrier,
     signal: AbortSignal,
   ): Promise<CarriedBytes> {
-    const leave = await this.#leave(name, migrationId, signal);
+    const leave = await this.#leave(name, workspace, signal);
     return { layerBytes: 0, fileBytes: await passAll(leave, carrier, { running: false, signal }) };
   }
 
@@ -105,19 +106,22 @@ export class Leaving {
     await hands.clear(name);
   }
 
-  async #leave(name: string, migrationId: string, signal: AbortSignal): Promise<Leave> {
+  async #leave(name: string, { migrationId, workDir }: Workspace, signal: AbortSignal): Promise<Leave> {
     const known = this.#leaves.get(name);
     if (known?.migrationId === migrationId) return known;
     await this.letGo(name, signal); // Of a migration that was never ended here.
     const { docker, dockerName, log } = this.#options;
     const api = this.#api(signal);
     const { settings } = await describe(docker, dockerName(name), signal);
-    const id = (await api.container(settings.shape.name))?.Id ?? '';
+    const found = await api.container(settings.shape.name);
+    if (found === undefined) throw new HoldfastError('CONTAINER_NOT_RUNNING', `${name} is absent here`);
     const trees = new Map<Tree, MovingTree>();
-    const leave = { migrationId, id, settings, trees, madeThere: false };
+    const leave = { migrationId, id: found.Id, settings, trees, madeThere: false };
     this.#leaves.set(name, leave);
-    for (const tree of await treesOf(api, id, settings.volumes)) {
-      trees.set(tree, await MovingTree.open(tree.dir, { log, signal }));
+    for (const tree of await treesOf(api, found, settings.volumes)) {
+      // Of what is written by way of an overlay nobody is told who watches the layer.
+      const walk = tree.what === WRITTEN;
+      trees.set(tree, await MovingTree.open(tree.dir, { log, signal, walk, scratchDir: workDir }));
     }
     return leave;
   }

@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import type Docker from 'dockerode';
 import { killOperation } from '../oci/operation.ts';
 import { readState } from '../oci/state.ts';
@@ -29,6 +29,7 @@ export async function removeContainer(
     const { cgroup } = await readState(place);
     await cgroup.kill(signal);
     await killOperation(place.operationFile, signal);
+    await rm(place.operationFile, { force: true });
     await cgroup.kill(signal);
   }
   await api.removeContainer(Id);

@@ -1,5 +1,6 @@
 import { HoldfastError } from '../../errors.ts';
 import type { DockerApi } from './settings/docker-api.ts';
+import type { Inspected } from './settings/inspected.ts';
 import type { VolumePlan } from './settings/settings.ts';
 
 /** A directory of a container's files, and the name of the stream it travels on. */
@@ -15,11 +16,11 @@ const VOLUME = 'tree-volume-';
 /** The directories of a container's files here: what it has written, and its volumes but for those both hosts share. */
 export async function treesOf(
   api: DockerApi,
-  id: string,
+  { Id, GraphDriver }: Inspected,
   volumes: readonly VolumePlan[],
 ): Promise<readonly Tree[]> {
-  const upper = (await api.container(id))?.GraphDriver.Data?.UpperDir;
-  if (upper === undefined) throw noFiles(`what the container ${id} has written`);
+  const upper = GraphDriver.Data?.UpperDir;
+  if (upper === undefined) throw noFiles(`what the container ${Id} has written`);
   const trees: Tree[] = [{ what: WRITTEN, dir: upper }];
   for (const [index, { name, shared }] of volumes.entries()) {
     if (shared) continue;

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dumpServerArgs, freePort } from '../../criu/dump-server.ts';
 import { criuError, Phase } from '../../criu/errors.ts';
@@ -33,6 +34,7 @@ export async function freeze(container: OciContainer, signal: AbortSignal): Prom
 export async function thaw(container: OciContainer, signal: AbortSignal): Promise<void> {
   const { cgroup } = await aliveState(container);
   await awaitOperation(container.operationFile, signal);
+  await rm(container.operationFile, { force: true }); // Of a dump whose agent has died.
   await cgroup.thaw(signal);
 }
 

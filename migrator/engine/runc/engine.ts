@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { HoldfastError } from '../../errors.ts';
+import { configured, notConfigured } from '../configured.ts';
 import { ContainerState, type DumpMemory, type Engine, type Workspace } from '../engine.ts';
 import { admitContainer } from '../oci/admit.ts';
 import { dump, freeze, LEAVE_STOPPED, resume, sumMemory, sumMemoryRanges, thaw } from '../oci/checkpoint.ts';
@@ -32,13 +33,7 @@ const CLEANUP_TIMEOUT_MS = 10_000;
 /** Containers run by runc and moved by CRIU, in the host's network. See docs/criu.md. */
 export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions): Engine {
   const paths = runcPaths(runDir);
-  const configOf = (name: string): RuncContainer => {
-    const container = Object.hasOwn(containers, name) ? containers[name] : undefined;
-    if (container !== undefined) return container;
-    throw new HoldfastError('CONTAINER_UNKNOWN', `this host's configuration has no container ${name}`, {
-      mend: 'add it to containers: in the agent configuration, the same at both ends',
-    });
-  };
+  const configOf = (name: string) => configured(containers, name);
   /** @throws HoldfastError `CONTAINER_UNKNOWN` */
   const containerOf = (name: string): OciContainer => {
     configOf(name);
@@ -100,15 +95,7 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
     },
 
     async admit(name, footprint, imagesDir, signal) {
-      if (!Object.hasOwn(containers, name)) {
-        return [
-          {
-            code: 'CONTAINER_UNKNOWN',
-            message: `this host's configuration has no container ${name}`,
-            mend: 'add it to containers: in the agent configuration, the same at both ends',
-          },
-        ];
-      }
+      if (!Object.hasOwn(containers, name)) return [notConfigured(name)];
       const container = configOf(name);
       return [
         ...(await admitContainer({ ...container, name }, await stateOf(name), footprint, imagesDir, signal)),
