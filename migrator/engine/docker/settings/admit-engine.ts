@@ -19,7 +19,7 @@ export function admitEngine(info: EngineInfo, shape: DockerShape, runtime: strin
       mend: 'gateway agent install',
     });
   }
-  if (info.Plugins.Log?.includes(shape.logDriver) === false) {
+  if (shape.logDriver !== 'none' && info.Plugins.Log?.includes(shape.logDriver) === false) {
     findings.push({
       code: 'LOG_DRIVER_MISSING',
       message: `Docker here has no log driver ${shape.logDriver}`,

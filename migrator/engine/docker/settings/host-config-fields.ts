@@ -11,10 +11,13 @@ const ofAnotherContainer: Objection = (mode) =>
 /** `HostConfig`: what ties a container to its host. */
 export const HOST_CONFIG_FIELDS: Fields = {
   ...RESOURCE_FIELDS,
-  Binds: carried('--volume', 'the path must be at the destination, and be the same kind of thing', (binds) =>
-    strings(binds).some((bind) => propagates(bind))
-      ? 'mounts that come and go at this host show in it, and CRIU cannot bring them along'
-      : undefined,
+  Binds: carried(
+    '--volume',
+    'the path must be at the destination, be the same kind of thing, and nothing be mounted below it',
+    (binds) =>
+      strings(binds).some((bind) => propagates(bind))
+        ? 'mounts that come and go at this host show in it, and CRIU cannot bring them along'
+        : undefined,
   ),
   ContainerIDFile: generated('--cidfile', 'a file of whoever made the container'),
   LogConfig: carried(

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { normalize } from 'node:path/posix';
 import type { Finding } from '../../engine.ts';
 import { MOUNT_FIELDS } from './belongings-fields.ts';
@@ -49,7 +49,35 @@ export async function bindsOf(container: Inspected): Promise<{ binds: Bind[]; fi
     if (kind === 'directory' || kind === 'file') binds.push({ source, kind });
     else findings.push(unmovable(source, kind));
   }
+  findings.push(...(await mountedBelow(container)));
   return { binds, findings };
+}
+
+/** A path of the host comes with what is mounted below it, unasked; CRIU knows only what Docker was asked for. */
+async function mountedBelow({ State, Mounts }: Inspected): Promise<Finding[]> {
+  const text = State.Pid === 0 ? '' : await readFile(`/proc/${State.Pid}/mountinfo`, 'utf8').catch(() => '');
+  return strayMounts(text, Mounts ?? []).map((path) =>
+    findingOf({
+      code: 'SETTING_REFUSED',
+      asked: `${path} mounted by way of a directory above it`,
+      why: 'CRIU knows only what is mounted by itself',
+    }),
+  );
+}
+
+/** @param mountinfo of a process in the container */
+export function strayMounts(mountinfo: string, points: readonly MountPoint[]): string[] {
+  const known = points.map(({ Destination }) => clean(Destination));
+  const binds = points.filter(({ Type }) => Type === 'bind').map(({ Destination }) => clean(Destination));
+  return mountinfo
+    .split('\n')
+    .map((line) => unescaped(line.split(' ')[4] ?? ''))
+    .filter((path) => !known.includes(path) && binds.some((bind) => path.startsWith(`${bind}/`)));
+}
+
+/** The kernel writes a blank as `\040`. */
+function unescaped(path: string): string {
+  return path.replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 8)));
 }
 
 function unmovable(source: string, kind: Kind): Finding {

@@ -228,6 +228,10 @@ for (const [when, code, message, changes, holdings] of cases) {
   });
 }
 
+t.test('to keep no log takes no driver', async (t) => {
+  t.same(await admitted(t, { logDriver: 'none' }), []);
+});
+
 t.test('a port is taken when anybody listens there', async (t) => {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

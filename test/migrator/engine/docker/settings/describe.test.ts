@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { describe } from '../../../../../migrator/engine/docker/settings/describe.ts';
+import { strayMounts } from '../../../../../migrator/engine/docker/settings/mounts.ts';
 import {
   type Changes,
   endpoint,
@@ -318,6 +319,21 @@ t.test('a mounted path is carried with what it is, and sockets of the host are r
     { code: 'HOST_DEVICE', message: /docker\.sock mounted.*it is a socket/ },
     { code: 'MOUNT_SOURCE_MISSING', message: /gone/ },
   ]);
+});
+
+t.test('what is mounted below a path of the host is found', async (t) => {
+  const point = (Type: string, Destination: string) => ({
+    ...{ Type, Destination, Source: '/x', RW: true, Propagation: '' },
+  });
+  const mountinfo = [
+    '1 0 0:1 / / rw - overlay overlay rw',
+    '2 1 0:2 / /srv rw - ext4 /dev/sda rw',
+    '3 2 0:3 / /srv/nfs\\040share rw - nfs4 server:/ rw',
+    '4 2 0:4 / /srv/data rw - ext4 /dev/sda rw',
+    '5 1 0:5 / /srv2/x rw - tmpfs tmpfs rw',
+    '6 1 0:6 / /proc/bus ro - proc proc rw',
+  ].join('\n');
+  t.same(strayMounts(mountinfo, [point('bind', '/srv/'), point('volume', '/srv/data')]), ['/srv/nfs share']);
 });
 
 t.test('networks are carried by name, with what is needed to make them', async (t) => {
