@@ -4,6 +4,9 @@ import { HoldfastError } from '../migrator/errors.ts';
 import { AUTO, STRATEGY_ORDERS, type StrategyOrder } from '../migrator/events.ts';
 import { type Link, parseLink } from '../test/lab/lab.ts';
 
+export const DEMO_ENGINES = ['runc', 'docker'] as const;
+export type DemoEngine = (typeof DEMO_ENGINES)[number];
+
 export interface DemoOptions {
   readonly memoryMib: number;
   readonly ratePerS: number;
@@ -11,6 +14,7 @@ export interface DemoOptions {
   readonly moves: number;
   readonly strategy: StrategyOrder;
   readonly verify: boolean;
+  readonly engine: DemoEngine;
   readonly gate: GateType;
   readonly link: Link;
   readonly linkText: string;
@@ -26,6 +30,7 @@ export const DEMO_HELP = `npm run demo -- [options]
   --moves N         moves to and fro (2)
   --strategy S      auto, or one of those that gateway plan lists (auto)
   --verify          compare the memory at both ends before the app runs on
+  --engine E        what runs the app: runc, or docker: a stock Docker Engine on each host (runc)
   --gate G          built-in, or haproxy: with the lab's HAProxy in front (built-in)
   --link LINK       the hosts' links: 1gbit, 100mbit, 1gbit,5ms, unlimited (1gbit)
   --keep            leave everything up afterwards, to play with, until Ctrl-C
@@ -44,6 +49,7 @@ export function parseDemoOptions(args: readonly string[]): DemoOptions | 'help' 
         moves: { type: 'string', default: '2' },
         strategy: { type: 'string', default: AUTO },
         verify: { type: 'boolean', default: false },
+        engine: { type: 'string', default: 'runc' },
         gate: { type: 'string', default: 'built-in' },
         link: { type: 'string', default: '1gbit' },
         keep: { type: 'boolean', default: false },
@@ -60,6 +66,7 @@ export function parseDemoOptions(args: readonly string[]): DemoOptions | 'help' 
     moves: wholeNumber('--moves', values.moves, 1, 10_000),
     verify: values.verify,
     strategy: oneOf('--strategy', values.strategy, STRATEGY_ORDERS),
+    engine: oneOf('--engine', values.engine, DEMO_ENGINES),
     gate: oneOf('--gate', values.gate, GATE_TYPES),
     link: parseLink(values.link),
     linkText: values.link,

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { MigrationEvent } from '../migrator/events.ts';
 import { APP } from '../test/system/configs.ts';
+import { startDockerSystem } from '../test/system/docker-system.ts';
 import { type System, startSystem } from '../test/system/system.ts';
 import { nowMs } from '../test/workload/exchange.ts';
 import { RemoteLoad } from '../test/workload/remote-load.ts';
@@ -31,7 +32,8 @@ await runProgram(async (signal) => {
   const startedAt = performance.now();
   const progress = (line: string) => say(`  ${seconds(performance.now() - startedAt)}  ${line}`);
   say('Preparing');
-  const system = await startSystem({
+  const start = options.engine === 'docker' ? startDockerSystem : startSystem;
+  const system = await start({
     link: options.link,
     app: { memoryMib: options.memoryMib },
     haproxys: await frontsOf(options.gate, progress, signal),
@@ -63,8 +65,9 @@ await runProgram(async (signal) => {
 
 function introduce(options: DemoOptions, say: Say): void {
   say('Holdfast demo: a web app that keeps everything in memory moves between hosts while people use it.\n');
+  const runtime = options.engine === 'docker' ? 'Docker Engine' : 'runc';
   say(
-    `  hosts  a and b, on this machine: each with its own network, processes, CRIU and runc; link ${options.linkText}`,
+    `  hosts  a and b, on this machine: each with its own network, processes, CRIU and ${runtime}; link ${options.linkText}`,
   );
   if (options.gate === 'haproxy') {
     say('  gate   HAProxy in front; nothing of Holdfast is in the way of requests while nothing moves');

@@ -12,7 +12,7 @@ export interface AppSettings {
   hold?: Partial<GatewayConfig['apps'][string]['hold']>;
 }
 export type AgentSettings = Record<string, unknown> & { containers: Record<string, ContainerSettings> };
-export type ContainerSettings = Record<string, unknown> & { env: Record<string, string> };
+export type ContainerSettings = Record<string, unknown> & { env?: Record<string, string> };
 
 export const APP = 'shop';
 export const APP_PORT = 8080;
@@ -53,7 +53,7 @@ export function gatewaySettings(lab: Lab, dir: string): GatewaySettings {
 }
 
 /** The app runs on the hosts' own root file system, read-only, with Node from there and its program bound in. */
-export function appContainer(app: AppOptions): ContainerSettings {
+export function appContainer(app: AppOptions): ContainerSettings & { env: Record<string, string> } {
   return {
     engine: 'runc',
     rootfs: '/srv/rootfs',

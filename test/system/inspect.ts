@@ -23,12 +23,19 @@ export interface Inventory {
 const TIMEOUT_MS = 10_000;
 export const AGENT_STATE_DIR = '/run/holdfast';
 
-/** Containers on a host by every runc root below the agent's state directory. */
+/** Where Docker's runtimes keep theirs. */
+const DOCKER_RUNC_ROOTS = '/run/docker/runtime-runc';
+
+/** Containers on a host by every runc root below the agent's state directory and Docker's. */
 export async function instancesOn(host: LabHost): Promise<Instance[]> {
-  const states = below(host, AGENT_STATE_DIR).filter(({ file }) => path.basename(file) === 'state.json');
-  const roots = [...new Set(states.map(({ file }) => path.join(AGENT_STATE_DIR, file, '../..')))];
+  const states = [AGENT_STATE_DIR, DOCKER_RUNC_ROOTS].flatMap((top) =>
+    below(host, top).map(({ file }) => path.join(top, file)),
+  );
+  const roots = new Set(
+    states.filter((file) => path.basename(file) === 'state.json').map((file) => path.join(file, '../..')),
+  );
   const lists = await Promise.all(
-    roots.map(async (root) => {
+    [...roots].map(async (root) => {
       const signal = AbortSignal.timeout(TIMEOUT_MS);
       const { stdout } = await host.exec('runc', ['--root', root, 'list', '-f', 'json'], { signal });
       return (JSON.parse(stdout) ?? []) as { id: string; status: string; pid: number }[];

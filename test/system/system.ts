@@ -29,8 +29,9 @@ import { Haproxys } from './haproxys.ts';
 import { additions, type Instance, type Inventory, instancesOn, inventoryOf } from './inspect.ts';
 
 export interface SystemOptions {
-  /** A lab that is up already, and stays up afterwards. */
+  /** A lab that is up already, and stays up afterwards, unless the system is to own it. */
   readonly lab?: Lab;
+  readonly ownsLab?: boolean;
   /** `a` and `b` when not given; the app starts on the first. */
   readonly hosts?: readonly string[];
   readonly link?: Link;
@@ -193,7 +194,8 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
   await mkdir(disksDir(lab.name), { recursive: true });
   const dir = await mkdtemp(path.join(disksDir(lab.name), 'system-'));
   const haproxys = await Haproxys.create(options.haproxys ?? [], lab.gatewayAddress);
-  const system = new System(lab, dir, program, haproxys, options.lab === undefined);
+  const ownsLab = options.ownsLab ?? options.lab === undefined;
+  const system = new System(lab, dir, program, haproxys, ownsLab);
   try {
     log(`hosts ${[...lab.hosts.keys()].join(', ')} are up; certificates and configuration`);
     await issueAll(lab, path.join(dir, 'pki'));
