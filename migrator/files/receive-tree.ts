@@ -92,6 +92,7 @@ async function tellVerdict(
   { signal, sync = false }: ReceiveOptions,
 ): Promise<void> {
   const outgoing = relayOut(server.said, wire);
+  outgoing.catch(() => server.stop());
   let end: RsyncEnd;
   try {
     end = await server.ended;

@@ -70,6 +70,7 @@ export function clientArguments(run: Run, rateKibps: number | undefined): string
     ...ALIKE,
     ...options,
     '--no-inc-recursive',
+    '--blocking-io', // Else the relay's writes would fail whenever rsync is behind with reading.
     ...(rateKibps === undefined ? [] : [`--bwlimit=${rateKibps}`]),
     ...(hasList(run) ? ['--files-from=-', '--from0'] : []),
     `--rsh=sh -c '${RELAY}'`,
