@@ -3,7 +3,7 @@ import path from 'node:path';
 import { RUNTIME } from '../../migrator/engine/docker/runtime/install.ts';
 import { build, PLAIN_NODE } from '../build.mjs';
 import { createDockerLab, type DockerLab, type LabDocker, runApp } from '../lab/docker.ts';
-import { APP, type ContainerSettings } from '../system/configs.ts';
+import { type AgentSettings, APP } from '../system/configs.ts';
 import { AGENT_STATE_DIR, type Instance } from '../system/inspect.ts';
 import { type System, startSystem } from '../system/system.ts';
 import { RemoteLoad } from '../workload/remote-load.ts';
@@ -14,6 +14,10 @@ export interface DockerSceneOptions extends SceneOptions {
   readonly run?: readonly string[];
   /** What it runs; the image's own command when not given. */
   readonly command?: readonly string[];
+  /** Further containers that the agents are told of, by Docker's names. */
+  readonly others?: readonly string[];
+  /** A network that the first host has. */
+  readonly network?: { readonly name: string; readonly subnet: string };
 }
 
 const INSTALL_TIMEOUT_MS = 20_000;
@@ -36,6 +40,8 @@ export class DockerScene extends Scene {
       prepareHost,
       run = [],
       command = [],
+      others = [],
+      network,
       ...rest
     } = options;
     const docker = await createDockerLab();
@@ -48,8 +54,16 @@ export class DockerScene extends Scene {
         await host.exec('sh', ['-ec', script], { signal: AbortSignal.timeout(INSTALL_TIMEOUT_MS) });
         await installRuntime(docker.on(host.name));
       }
+      if (network !== undefined) {
+        await docker.on(first).docker('network', 'create', '--subnet', network.subnet, network.name);
+      }
       await runApp(docker.on(first), { memoryMib: rest.app?.memoryMib ?? 16, more: run, command });
-      system = await startSystem({ ...rest, lab: docker.lab, idle: true, agent: dockerSettings });
+      system = await startSystem({
+        ...rest,
+        lab: docker.lab,
+        idle: true,
+        agent: (settings) => dockerSettings(settings, others),
+      });
       const load = await RemoteLoad.start({ url: system.url, ratePerS, postShare, clients: 24 });
       return new DockerScene(docker, system, load, first);
     } catch (error) {
@@ -61,6 +75,10 @@ export class DockerScene extends Scene {
 
   docker(host: string, ...args: readonly string[]): Promise<string> {
     return this.#docker.on(host).docker(...args);
+  }
+
+  engine(host: string): LabDocker {
+    return this.#docker.on(host);
   }
 
   daemon(host: string): LabDocker['daemon'] {
@@ -113,17 +131,31 @@ export class DockerScene extends Scene {
   }
 }
 
-function dockerSettings(settings: { containers: Record<string, ContainerSettings> }): void {
-  settings.containers = { [APP]: { engine: 'docker', health: { path: '/health' } } as never };
+function dockerSettings(settings: AgentSettings, others: readonly string[]): void {
+  const container = { engine: 'docker', health: { path: '/health' } } as never;
+  settings.containers = Object.fromEntries([APP, ...others].map((name) => [name, container]));
 }
 
-async function installRuntime({ host, docker }: LabDocker): Promise<void> {
+/** As a user does. */
+export async function installRuntime(engine: LabDocker): Promise<void> {
+  await agentCommand(engine, 'install');
+  if (!(await hasRuntime(engine))) throw new Error(`Docker on ${engine.host.name} has no runtime ${RUNTIME}`);
+}
+
+export async function uninstallRuntime(engine: LabDocker): Promise<void> {
+  await agentCommand(engine, 'uninstall');
+  if (await hasRuntime(engine)) throw new Error(`Docker on ${engine.host.name} still has ${RUNTIME}`);
+}
+
+async function agentCommand({ host }: LabDocker, command: string): Promise<void> {
   const program = path.join('/opt/holdfast', build(), 'gateway/main.js');
-  await host.exec('/usr/bin/env', [...PLAIN_NODE, '/usr/bin/node', program, 'agent', 'install'], {
+  await host.exec('/usr/bin/env', [...PLAIN_NODE, '/usr/bin/node', program, 'agent', command], {
     signal: AbortSignal.timeout(INSTALL_TIMEOUT_MS),
   });
-  const runtimes = await docker('info', '--format', '{{json .Runtimes}}');
-  if (!runtimes.includes(`"${RUNTIME}"`)) throw new Error(`Docker on ${host.name} has no runtime ${RUNTIME}`);
+}
+
+async function hasRuntime({ docker }: LabDocker): Promise<boolean> {
+  return (await docker('info', '--format', '{{json .Runtimes}}')).includes(`"${RUNTIME}"`);
 }
 
 function namesIn(dir: string): string[] {
