@@ -7,7 +7,13 @@ import { checkMachine, needPrograms } from './lab/machine.ts';
 const PREPARE_TIMEOUT_MS = 900_000;
 
 /** For trees of files: rsync and inotifywait are the product's own needs, the others make what is to be kept. */
-const FILE_PROGRAMS = { rsync: 'rsync', inotifywait: 'inotify-tools', setfattr: 'attr', setfacl: 'acl' };
+const FILE_PROGRAMS = {
+  rsync: 'rsync',
+  inotifywait: 'inotify-tools',
+  setfattr: 'attr',
+  setfacl: 'acl',
+  python3: 'python3',
+};
 
 const say = (line: string) => process.stderr.write(`holdfast: ${line}\n`);
 build();

@@ -1,9 +1,10 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { mappedFiles } from '../../../migrator/files/mapped-files.ts';
+import { whyNotHere } from './why-not-here.ts';
 
 const MAPS = `
 import mmap, sys
@@ -13,7 +14,7 @@ maps = [mmap.mmap(shared.fileno(), 0), mmap.mmap(own.fileno(), 0, flags=mmap.MAP
 print('mapped', flush=True)
 sys.stdin.read()
 `;
-const skip = spawnSync('python3', ['--version']).error !== undefined && 'no Python to map files with';
+const skip = whyNotHere();
 
 t.test(
   'files that a process has mapped shared and writable are found below the directory',

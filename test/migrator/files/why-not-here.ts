@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 
-const PROGRAMS = ['rsync', 'inotifywait', 'setfattr', 'getfattr', 'setfacl'];
+const PROGRAMS = ['rsync', 'inotifywait', 'setfattr', 'getfattr', 'setfacl', 'python3'];
 
 /**
  * For tests that copy whatever a tree can have: why this machine cannot run them, or `false`. With CI=true, where somebody
