@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { RUNTIME } from '../../migrator/engine/docker/runtime/install.ts';
 import { build, PLAIN_NODE } from '../build.mjs';
-import { createDockerLab, type DockerLab, type LabDocker, runApp } from '../lab/docker.ts';
+import { APP_IMAGE, createDockerLab, type DockerLab, type LabDocker, runApp } from '../lab/docker.ts';
 import { type AgentSettings, APP } from '../system/configs.ts';
 import { AGENT_STATE_DIR, type Instance } from '../system/inspect.ts';
 import { type System, startSystem } from '../system/system.ts';
@@ -18,6 +18,8 @@ export interface DockerSceneOptions extends SceneOptions {
   readonly others?: readonly string[];
   /** A network that the first host has. */
   readonly network?: { readonly name: string; readonly subnet: string };
+  /** Called for each host before the app is started on the first: its image is made there, and named. */
+  readonly image?: (docker: LabDocker) => Promise<string>;
 }
 
 const INSTALL_TIMEOUT_MS = 20_000;
@@ -42,6 +44,7 @@ export class DockerScene extends Scene {
       command = [],
       others = [],
       network,
+      image = async () => APP_IMAGE,
       ...rest
     } = options;
     const docker = await createDockerLab();
@@ -57,7 +60,11 @@ export class DockerScene extends Scene {
       if (network !== undefined) {
         await docker.on(first).docker('network', 'create', '--subnet', network.subnet, network.name);
       }
-      await runApp(docker.on(first), { memoryMib: rest.app?.memoryMib ?? 16, more: run, command });
+      const [name = APP_IMAGE] = await Promise.all(
+        [...docker.lab.hosts.keys()].map((host) => image(docker.on(host))),
+      );
+      const memoryMib = rest.app?.memoryMib ?? 16;
+      await runApp(docker.on(first), { memoryMib, more: run, command, image: name });
       system = await startSystem({
         ...rest,
         lab: docker.lab,

@@ -143,11 +143,13 @@ export async function runApp(
     memoryMib?: number;
     more?: readonly string[];
     command?: readonly string[];
+    image?: string;
   } = {},
 ): Promise<string> {
-  const { name = 'shop', port = APP_IMAGE_PORT, memoryMib = 8, more = [], command = [] } = options;
+  const { name = 'shop', port = APP_IMAGE_PORT, memoryMib = 8 } = options;
+  const { more = [], command = [], image = APP_IMAGE } = options;
   const publish = ['-p', `${port}:${APP_IMAGE_PORT}`, '-e', `MEMORY_MIB=${memoryMib}`];
-  const id = await docker('run', '-d', '--name', name, ...publish, ...more, APP_IMAGE, ...command);
+  const id = await docker('run', '-d', '--name', name, ...publish, ...more, image, ...command);
   await answering(`http://${host.address}:${port}/health`, AbortSignal.timeout(CALL_TIMEOUT_MS));
   return id;
 }

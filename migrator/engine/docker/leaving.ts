@@ -6,7 +6,7 @@ import { HoldfastError } from '../../errors.ts';
 import { MovingTree } from '../../files/moving-tree.ts';
 import type { CarriedBytes, Carrier, Workspace } from '../engine.ts';
 import { type Hands, NEVER } from './hands.ts';
-import { sendImage } from './image/send-image.ts';
+import { sendThroughBreaks } from './image/send-through-breaks.ts';
 import { type DockerApi, dockerApi } from './settings/docker-api.ts';
 import { type DockerSettings, describe, leaveVolumes, type VolumeLedger } from './settings/settings.ts';
 import { type Tree, treesOf, WRITTEN } from './trees.ts';
@@ -56,8 +56,8 @@ export class Leaving {
     const leave = await this.#leave(name, workspace, signal);
     let layerBytes = 0;
     if (!leave.madeThere) {
-      const image = await carrier.open(What.image, signal);
-      layerBytes = (await sendImage(docker, leave.settings.imageId, image, signal)).bytesSent;
+      const open = (signal: AbortSignal) => carrier.open(What.image, signal);
+      layerBytes = (await sendThroughBreaks(docker, leave.settings.imageId, open, signal)).bytesSent;
       const container = await carrier.open(What.container, signal);
       container.end(JSON.stringify(leave.settings));
       await Promise.all([text(container), finished(container)]);
