@@ -15,5 +15,8 @@ export async function mountAnew(mergedDir: string, signal: AbortSignal): Promise
   await run('umount', [mergedDir], { signal });
   // Docker writes layers as paths from its own directory where there are many.
   const cwd = dirname(dirname(mergedDir));
-  await run('mount', ['-t', 'overlay', '-o', `${flags},${superOptions}`, source, mergedDir], { signal, cwd });
+  const options = `${flags},${superOptions}`;
+  // The kernel's newer mount calls take no more than 256 bytes of layers: three of them are too many.
+  const env = { ...process.env, LIBMOUNT_FORCE_MOUNT2: 'always' };
+  await run('mount', ['-t', 'overlay', '-o', options, source, mergedDir], { signal, cwd, env });
 }
