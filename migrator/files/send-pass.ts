@@ -59,7 +59,7 @@ export async function sendPass(
       await sendRun(dir, wire, Run.listed, dense, options);
     }
     await wire.send(Kind.over);
-    wire.end();
+    await wire.finish();
     return { sentBytes: wire.sentBytes, receivedBytes: wire.receivedBytes };
   } catch (error) {
     wire.destroy();

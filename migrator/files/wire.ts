@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
-import type { HoldfastError } from '../errors.ts';
+import { finished } from 'node:stream/promises';
+import { HoldfastError } from '../errors.ts';
 import { notUnderstood, streamBroken } from './errors.ts';
 
 /**
@@ -98,6 +99,24 @@ export class Wire {
   /** This end has said all. */
   end(): void {
     this.#stream.end();
+  }
+
+  /**
+   * This end has said all. Settles when the other one has taken it in: what it does with a tree after the last frame may fail
+   * too, and must be over before anybody uses what has arrived.
+   *
+   * @throws HoldfastError what the other end failed with, `FILES_LINK_BROKEN`
+   */
+  async finish(): Promise<void> {
+    const taken = finished(this.#stream, { readable: false });
+    this.#stream.end();
+    try {
+      await taken;
+      // With its last words unread, the link would not be free for the next stream.
+      while (!(await this.#chunks.next()).done);
+    } catch (cause) {
+      throw cause instanceof HoldfastError ? cause : streamBroken('it failed', cause);
+    }
   }
 
   /** The stream is of no use any more. */
