@@ -64,7 +64,11 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
     await writeFile(criuConfig, `${CRIU_OPTIONS.join('\n')}\n`);
   };
   const dockerName = (name: string) => configOf(name).container ?? name;
-  const leaving = new Leaving({ docker, hands, ledger, log, dockerName });
+  const processes = async (name: string) => {
+    const place = places.existing(name) ?? (await placeOf(name, soon()).catch(() => undefined));
+    return place ? (await readState(place)).cgroup.pids() : [];
+  };
+  const leaving = new Leaving({ docker, hands, ledger, log, dockerName, processes });
   const arriving = new Arriving({ docker, hands, ledger, spool, places, log });
 
   const find = (name: string, signal: AbortSignal) => dockerApi(docker, signal).container(dockerName(name));
@@ -207,10 +211,7 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
       await arriving.expect(name);
     },
 
-    processes: async (name) => {
-      const place = places.existing(name) ?? (await placeOf(name, soon()).catch(() => undefined));
-      return place ? (await readState(place)).cgroup.pids() : [];
-    },
+    processes,
     cgroupDir: async (name) => (await readState(await placeOf(name, soon()))).cgroup.dir,
 
     async freeze(name, signal) {

@@ -3,6 +3,7 @@ import { finished } from 'node:stream/promises';
 import type Docker from 'dockerode';
 import type { Logger } from 'pino';
 import { HoldfastError } from '../../errors.ts';
+import { mappedFiles } from '../../files/mapped-files.ts';
 import { MovingTree } from '../../files/moving-tree.ts';
 import type { CarriedBytes, Carrier, Workspace } from '../engine.ts';
 import { type Hands, NEVER } from './hands.ts';
@@ -31,6 +32,7 @@ export interface LeavingOptions {
   readonly log: Pick<Logger, 'info' | 'warn'>;
   /** Docker's name for a container. */
   readonly dockerName: (name: string) => string;
+  readonly processes: (name: string) => Promise<readonly number[]>;
 }
 
 /** Source: what containers bring along. */
@@ -63,7 +65,7 @@ export class Leaving {
       await Promise.all([text(container), finished(container)]);
       leave.madeThere = true;
     }
-    const fileBytes = await passAll(leave, carrier, { running: true, signal });
+    const fileBytes = await passAll(leave, carrier, { running: true, signal }, []);
     const { id, settings } = leave;
     await hands.set(name, { role: 'leaving', id, restartPolicy: settings.restartPolicy });
     await this.#api(signal).updateContainer(id, { RestartPolicy: NEVER });
@@ -77,7 +79,8 @@ export class Leaving {
     signal: AbortSignal,
   ): Promise<CarriedBytes> {
     const leave = await this.#leave(name, workspace, signal);
-    return { layerBytes: 0, fileBytes: await passAll(leave, carrier, { running: false, signal }) };
+    const pids = await this.#options.processes(name);
+    return { layerBytes: 0, fileBytes: await passAll(leave, carrier, { running: false, signal }, pids) };
   }
 
   /** It is about to be removed, and may come back. */
@@ -131,15 +134,21 @@ export class Leaving {
   }
 }
 
-/** @returns what was put on the link */
+/**
+ * @param pids whose mapped files go along, changed or not: of what is written to those nobody is told
+ * @returns what was put on the link
+ */
 async function passAll(
   { trees }: Leave,
   carrier: Carrier,
   options: { running: boolean; signal: AbortSignal },
+  pids: readonly number[],
 ): Promise<number> {
-  const passes = [...trees].map(([{ what }, tree]) =>
-    tree.pass(() => carrier.open(what, options.signal), options),
-  );
+  const passes = [...trees].map(async ([{ what, dir, inside }, tree]) => {
+    const mapped = await Promise.all(inside.map((at) => mappedFiles(dir, at, pids)));
+    const also = mapped.flatMap((files) => [...files]);
+    return tree.pass(() => carrier.open(what, options.signal), { ...options, also });
+  });
   // All are over before anything else is done with them.
   const outcomes = await Promise.allSettled(passes);
   const failed = outcomes.find((outcome) => outcome.status === 'rejected');

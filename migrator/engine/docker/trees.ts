@@ -7,6 +7,8 @@ import type { VolumePlan } from './settings/settings.ts';
 export interface Tree {
   readonly what: string;
   readonly dir: string;
+  /** Where the container has it. */
+  readonly inside: readonly string[];
 }
 
 /** What a container has written to its own file system, above its image. */
@@ -21,12 +23,12 @@ export async function treesOf(
 ): Promise<readonly Tree[]> {
   const upper = GraphDriver.Data?.UpperDir;
   if (upper === undefined) throw noFiles(`what the container ${Id} has written`);
-  const trees: Tree[] = [{ what: WRITTEN, dir: upper }];
-  for (const [index, { name, shared }] of volumes.entries()) {
+  const trees: Tree[] = [{ what: WRITTEN, dir: upper, inside: ['/'] }];
+  for (const [index, { name, shared, destinations }] of volumes.entries()) {
     if (shared) continue;
     const dir = (await api.volume(name))?.Mountpoint;
     if (dir === undefined) throw noFiles(`the volume ${name}`);
-    trees.push({ what: `${VOLUME}${index}`, dir });
+    trees.push({ what: `${VOLUME}${index}`, dir, inside: destinations });
   }
   return trees;
 }
