@@ -52,7 +52,7 @@ export async function describe(docker: Docker, name: string, signal: AbortSignal
   const init = await hasInit(container);
   const ports = fixedPorts(container);
   const mounts = namedMounts(container);
-  const { binds, findings: bindFindings } = await bindsOf(container);
+  const { binds, findings: bindFindings } = await bindsOf(container, init);
   const { volumes, findings: volumeFindings } = await volumesOf(api, container);
   const networks = await networksOf(api, container);
   findings.push(...mounts.findings, ...bindFindings, ...volumeFindings, ...networks.findings);

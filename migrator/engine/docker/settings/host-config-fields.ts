@@ -95,7 +95,7 @@ export const HOST_CONFIG_FIELDS: Fields = {
   ReadonlyPaths: carried('systempaths'),
   Init: carried(
     '--init',
-    "if docker-init is the same at both ends; the daemon's own choice is carried as a choice",
+    "if docker-init is the same at both ends, and /sbin is no link in the image; the daemon's own choice is carried as a choice",
   ),
 };
 

@@ -6,6 +6,9 @@ import type { Bind } from './docker-settings.ts';
 import { findingOf, sift } from './field.ts';
 import type { Inspected, MountPoint, MountSpec } from './inspected.ts';
 
+/** Where Docker mounts docker-init, for `--init`. In images with a merged /usr, /sbin is a link. */
+const INIT = '/sbin/docker-init';
+
 /** `Binds` and `Mounts` for a container that is to have the same volumes. */
 export interface NamedMounts {
   readonly binds: readonly string[];
@@ -40,7 +43,10 @@ export function namedMounts(container: Inspected): NamedMounts {
 }
 
 /** What of this host the container has in it, and what cannot be had at another. */
-export async function bindsOf(container: Inspected): Promise<{ binds: Bind[]; findings: Finding[] }> {
+export async function bindsOf(
+  container: Inspected,
+  init: boolean,
+): Promise<{ binds: Bind[]; findings: Finding[] }> {
   const binds: Bind[] = [];
   const findings: Finding[] = [];
   const sources = (container.Mounts ?? []).filter(({ Type }) => Type === 'bind').map(({ Source }) => Source);
@@ -49,30 +55,43 @@ export async function bindsOf(container: Inspected): Promise<{ binds: Bind[]; fi
     if (kind === 'directory' || kind === 'file') binds.push({ source, kind });
     else findings.push(unmovable(source, kind));
   }
-  findings.push(...(await mountedBelow(container)));
+  findings.push(...(await unknownToCriu(container, init)));
   return { binds, findings };
 }
 
-/** A path of the host comes with what is mounted below it, unasked; CRIU knows only what Docker was asked for. */
-async function mountedBelow({ State, Mounts }: Inspected): Promise<Finding[]> {
+/**
+ * CRIU is told of mounts by the paths that Docker was asked for. A path of the host comes with what is mounted below it,
+ * unasked; and one that leads through a symbolic link is mounted somewhere else than it says.
+ */
+async function unknownToCriu({ State, Mounts }: Inspected, init: boolean): Promise<Finding[]> {
   const text = State.Pid === 0 ? '' : await readFile(`/proc/${State.Pid}/mountinfo`, 'utf8').catch(() => '');
-  return strayMounts(text, Mounts ?? []).map((path) =>
-    findingOf({
-      code: 'SETTING_REFUSED',
-      asked: `${path} mounted by way of a directory above it`,
-      why: 'CRIU knows only what is mounted by itself',
-    }),
-  );
+  if (text === '') return []; // It does not run, which is told of elsewhere.
+  const points = Mounts ?? [];
+  const asked = [...points.map(({ Destination }) => Destination), ...(init ? [INIT] : [])];
+  const why = 'CRIU knows only what is mounted by itself, and where it was asked for';
+  return [
+    ...strayMounts(text, points).map((path) => `${path} mounted by way of a directory above it`),
+    ...detouredMounts(text, asked).map((path) => `${path} mounted by way of a symbolic link`),
+  ].map((what) => findingOf({ code: 'SETTING_REFUSED', asked: what, why }));
 }
 
 /** @param mountinfo of a process in the container */
 export function strayMounts(mountinfo: string, points: readonly MountPoint[]): string[] {
   const known = points.map(({ Destination }) => clean(Destination));
   const binds = points.filter(({ Type }) => Type === 'bind').map(({ Destination }) => clean(Destination));
-  return mountinfo
-    .split('\n')
-    .map((line) => unescaped(line.split(' ')[4] ?? ''))
-    .filter((path) => !known.includes(path) && binds.some((bind) => path.startsWith(`${bind}/`)));
+  return mountPoints(mountinfo).filter(
+    (path) => !known.includes(path) && binds.some((bind) => path.startsWith(`${bind}/`)),
+  );
+}
+
+/** @param destinations where mounts were asked for */
+export function detouredMounts(mountinfo: string, destinations: readonly string[]): string[] {
+  const mounted = new Set(mountPoints(mountinfo));
+  return destinations.map(clean).filter((path) => !mounted.has(path));
+}
+
+function mountPoints(mountinfo: string): string[] {
+  return mountinfo.split('\n').map((line) => unescaped(line.split(' ')[4] ?? ''));
 }
 
 /** The kernel writes a blank as `\040`. */

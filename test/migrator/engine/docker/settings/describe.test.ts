@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { describe } from '../../../../../migrator/engine/docker/settings/describe.ts';
-import { strayMounts } from '../../../../../migrator/engine/docker/settings/mounts.ts';
+import { detouredMounts, strayMounts } from '../../../../../migrator/engine/docker/settings/mounts.ts';
 import {
   type Changes,
   endpoint,
@@ -334,6 +334,14 @@ t.test('what is mounted below a path of the host is found', async (t) => {
     '6 1 0:6 / /proc/bus ro - proc proc rw',
   ].join('\n');
   t.same(strayMounts(mountinfo, [point('bind', '/srv/'), point('volume', '/srv/data')]), ['/srv/nfs share']);
+});
+
+t.test('a mount by way of a symbolic link is found: it is not where it was asked for', async (t) => {
+  const mountinfo = [
+    '155 137 0:46 /usr/bin/tini-static /usr/sbin/docker-init ro - overlay overlay rw',
+    '156 137 0:46 / /srv/my\\040data rw - ext4 /dev/vda rw',
+  ].join('\n');
+  t.same(detouredMounts(mountinfo, ['/sbin/docker-init', '/srv/my data/']), ['/sbin/docker-init']);
 });
 
 t.test('networks are carried by name, with what is needed to make them', async (t) => {
