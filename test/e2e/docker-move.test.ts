@@ -20,7 +20,16 @@ t.test(
   'a Docker container moves to and fro under load, with its files',
   { skip, timeout: 175_000 },
   async (t) => {
-    const run = ['--restart', 'unless-stopped', '--volume', 'data:/data', '--hostname', 'shop.example'];
+    const run = [
+      '--restart',
+      'unless-stopped',
+      '--volume',
+      'data:/data',
+      '--hostname',
+      'shop.example',
+      '--cgroupns',
+      'private',
+    ];
     const command = ['sh', '-c', `(${WRITING}) & exec ${APP_COMMAND.join(' ')}`];
     const scene = await DockerScene.open({ run, command, app: { memoryMib: 16 } });
     try {
@@ -39,6 +48,7 @@ t.test(
           [{ host: here, status: 'running' }],
           'one instance, and it runs there',
         );
+        t.notMatch(await inside('cat /proc/1/cgroup'), /docker/, 'in a cgroup namespace of its own');
         const { frozenMs = 0, holdMs = 0, totalMs, fromSourceBytes = 0 } = ended.figures;
         t.ok(0 < frozenMs && frozenMs < holdMs && holdMs < totalMs, 'frozen within held within the whole');
         t.equal(fromSourceBytes > 0, fetchesOnDemand(strategy), `${fromSourceBytes} bytes came on demand`);

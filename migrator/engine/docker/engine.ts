@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Docker from 'dockerode';
@@ -23,6 +23,7 @@ import { Places } from './places.ts';
 import { admitDocker, examineDocker } from './preflight.ts';
 import { publishedAt } from './published.ts';
 import { killRestore, removeContainer } from './removal.ts';
+import { WITH_CGROUP_NAMESPACE } from './runtime/announcement.ts';
 import { AtStart } from './runtime/wrapper.ts';
 import { dockerApi } from './settings/docker-api.ts';
 import type { Inspected } from './settings/inspected.ts';
@@ -230,8 +231,12 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
     thaw: async (name, signal) => thaw(await placeOf(name, signal), signal),
 
     async dump(name, workspace, memory, signal) {
-      const criu = { args: DUMP_FLAGS, env: { CRIU_CONFIG_FILE: criuConfig } };
-      await dump(await placeOf(name, signal), workspace, memory, { criu, signal });
+      const place = await placeOf(name, signal);
+      const cgroups = (await hasCgroupNamespace((await readState(place)).initPid))
+        ? WITH_CGROUP_NAMESPACE
+        : [];
+      const criu = { args: [...DUMP_FLAGS, ...cgroups], env: { CRIU_CONFIG_FILE: criuConfig } };
+      await dump(place, workspace, memory, { criu, signal });
     },
 
     restore: (name, workspace, memory, signal) => restore(name, workspace, memory, AtStart.resume, signal),
@@ -258,6 +263,12 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
   async function sumOptions(place: OciContainer, signal: AbortSignal) {
     return { ownMounts: await ownTmpfs((await readState(place)).initPid), signal };
   }
+}
+
+/** Whether it has one of its own, as is Docker's default with cgroup v2. */
+async function hasCgroupNamespace(pid: number): Promise<boolean> {
+  const namespaceOf = (process: number | 'self') => readlink(`/proc/${process}/ns/cgroup`);
+  return (await namespaceOf(pid)) !== (await namespaceOf('self'));
 }
 
 function execOpen(name: string, pids: readonly number[]): HoldfastError {

@@ -31,6 +31,20 @@ export interface Announcement {
   callOff(): Promise<void>;
 }
 
+/** The part that is read here of a bundle's config.json. */
+interface OciSpec {
+  readonly linux?: {
+    readonly sysctl?: Record<string, string>;
+    readonly namespaces?: readonly { readonly type: string }[];
+  };
+}
+
+/**
+ * For `runc checkpoint` and `runc restore` alike: only a CRIU that manages cgroups makes the namespace again. Without it the
+ * container would see the host's whole tree. The last flag of a name holds.
+ */
+export const WITH_CGROUP_NAMESPACE = ['--manage-cgroups-mode', 'soft'];
+
 /** What CRIU is told at every restore. */
 const ALWAYS = ['leave-stopped'];
 
@@ -51,6 +65,7 @@ export async function announceRestore(
   const fifo = join(dir, Announced.order);
   await run('mkfifo', ['-m', '600', fifo], { signal });
   let writer: FileHandle | undefined = await openForWriting(fifo);
+  let hasCgroupNamespace = false;
   const close = async () => {
     const open = writer;
     writer = undefined;
@@ -60,12 +75,16 @@ export async function announceRestore(
     async waiting(until) {
       await madeIn(dir, Announced.waiting, until);
       // Done here, while the app still runs at its source.
-      const sysctls = networkSysctls(await readFile(join(dir, Announced.waiting), 'utf8'));
-      await writeFile(join(dir, Announced.sysctls), sysctls);
+      const { linux } = JSON.parse(await readFile(join(dir, Announced.waiting), 'utf8')) as OciSpec;
+      hasCgroupNamespace = linux?.namespaces?.some(({ type }) => type === 'cgroup') ?? false;
+      await writeFile(join(dir, Announced.sysctls), networkSysctls(linux?.sysctl ?? {}));
     },
     async restore({ args, criuOptions, atStart }) {
       await Promise.all([
-        writeFile(join(dir, Announced.arguments), lines(args)),
+        writeFile(
+          join(dir, Announced.arguments),
+          lines([...args, ...(hasCgroupNamespace ? WITH_CGROUP_NAMESPACE : [])]),
+        ),
         writeFile(join(dir, Announced.criuConfig), lines([...criuOptions, ...ALWAYS])),
         writeFile(join(dir, Announced.atStart), lines([atStart])),
       ]);
@@ -139,10 +158,9 @@ async function madeIn(dir: string, name: string, signal: AbortSignal): Promise<v
   }
 }
 
-/** What Docker has set in the container's network namespace (unprivileged ports, for one), from its bundle's config.json. */
-function networkSysctls(config: string): string {
-  const { linux } = JSON.parse(config) as { linux?: { sysctl?: Record<string, string> } };
-  const entries = Object.entries(linux?.sysctl ?? {}).filter(([name]) => name.startsWith('net.'));
+/** What Docker has set in the container's network namespace (unprivileged ports, for one). */
+function networkSysctls(sysctl: Readonly<Record<string, string>>): string {
+  const entries = Object.entries(sysctl).filter(([name]) => name.startsWith('net.'));
   return lines(entries.map(([name, value]) => `${name.replaceAll('.', '/')}=${value}`));
 }
 
