@@ -100,6 +100,7 @@ export class Supervised {
     const child = this.#child;
     if (child === undefined || !this.running) return;
     const ended = once(child, 'exit');
+    child.ref(); // Whatever it was spawned like: its end is waited for.
     child.kill(signal);
     const insist = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
     await ended;
