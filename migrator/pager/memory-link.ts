@@ -2,11 +2,11 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { anySignal } from '../any-signal.ts';
-import { type ErrorBody, fromErrorBody, HoldfastError } from '../errors.ts';
+import { type ErrorBody, fromErrorBody, type HoldfastError } from '../errors.ts';
 import { type Answer, encodeAsk, readReply } from '../memory/memory-frame.ts';
 import { ByteReader } from '../transfer/byte-reader.ts';
 import { codecOf, codecs, Encoding } from '../transfer/codec.ts';
-import { damaged, linkBroken, linkStalled } from '../transfer/errors.ts';
+import { asLinkError, damaged, linkBroken, linkStalled } from '../transfer/errors.ts';
 import type { Link } from '../transfer/link.ts';
 import { refusalOf } from '../transfer/refusal.ts';
 
@@ -125,7 +125,7 @@ export class MemoryLink {
         await this.#converse();
       } catch (error) {
         if (signal.aborted) return;
-        this.#failed = error instanceof HoldfastError ? error : linkBroken(this.link.peer, error);
+        this.#failed = asLinkError(error, this.link.peer);
         if (!this.#failed.retryable) {
           this.#options.onRefused(this.#failed);
           return;

@@ -32,6 +32,11 @@ export function linkBroken(peer: string, cause: unknown): HoldfastError {
   });
 }
 
+/** What went wrong with the link to `peer`: an error that says so itself stays as it is. */
+export function asLinkError(error: unknown, peer: string): HoldfastError {
+  return error instanceof HoldfastError ? error : linkBroken(peer, error);
+}
+
 /** A file system's refusal to take more, told as such; anything else as it is. */
 export function translateWriteError(error: unknown, dir: string): unknown {
   const code = (error as NodeJS.ErrnoException).code;

@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Duplex, finished } from 'node:stream';
 import { promisify } from 'node:util';
 import { anySignal } from '../any-signal.ts';
-import { HoldfastError, toErrorBody } from '../errors.ts';
-import { linkBroken } from './errors.ts';
+import { toErrorBody } from '../errors.ts';
+import { asLinkError, linkBroken } from './errors.ts';
 import { errorFrame, frameHeader, StreamFrame } from './stream-frame.ts';
 
 const ALIVE_EVERY_MS = 1_000;
@@ -126,8 +126,4 @@ class AnsweredStream extends Duplex {
     this.#request.resume();
     callback(error);
   }
-}
-
-function asLinkError(error: unknown, peer: string): HoldfastError {
-  return error instanceof HoldfastError ? error : linkBroken(peer, error);
 }

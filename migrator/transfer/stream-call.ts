@@ -1,7 +1,7 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Duplex } from 'node:stream';
-import { fromErrorBody, HoldfastError } from '../errors.ts';
-import { linkBroken, linkStalled } from './errors.ts';
+import { fromErrorBody } from '../errors.ts';
+import { asLinkError, linkBroken, linkStalled } from './errors.ts';
 import type { Link } from './link.ts';
 import { refusalOf } from './refusal.ts';
 import { StreamFrameParser } from './stream-frame.ts';
@@ -175,8 +175,4 @@ class CalledStream extends Duplex {
     if (this.#request.writableFinished) this.#options.onIdle();
     else this.#request.once('finish', () => this.#options.onIdle());
   }
-}
-
-function asLinkError(error: unknown, peer: string): HoldfastError {
-  return error instanceof HoldfastError ? error : linkBroken(peer, error);
 }

@@ -4,7 +4,7 @@ import { AnswerParser } from './answer.ts';
 import type { BufferStore } from './buffers.ts';
 import type { Codec } from './codec.ts';
 import type { Patience } from './encoding-choice.ts';
-import { linkBroken, linkStalled } from './errors.ts';
+import { asLinkError, linkStalled } from './errors.ts';
 import type { Link } from './link.ts';
 import { LinkMeter } from './link-meter.ts';
 import type { Piece } from './piece.ts';
@@ -159,10 +159,6 @@ class Upload {
     if (!this.#stop.signal.aborted) this.#stop.abort(reason);
     this.#request.destroy(reason instanceof Error ? reason : undefined);
   }
-}
-
-function asLinkError(error: unknown, peer: string): HoldfastError {
-  return error instanceof HoldfastError ? error : linkBroken(peer, error);
 }
 
 function reasonOf(outcome: PromiseSettledResult<unknown>): unknown {

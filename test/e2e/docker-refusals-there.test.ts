@@ -2,8 +2,8 @@ import t from 'tap';
 import { APP_IMAGE } from '../lab/docker.ts';
 import { whyNoLab } from '../lab/needs-lab.ts';
 import { APP } from '../system/configs.ts';
+import { installRuntime, uninstallRuntime } from '../system/docker-system.ts';
 import { NETWORK, type Refusal, refuse, VOLUME } from './docker-refusals.ts';
-import { installRuntime, uninstallRuntime } from './docker-scene.ts';
 
 const refusals: Refusal[] = [
   {

@@ -1,9 +1,8 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
-import { RUNTIME } from '../../migrator/engine/docker/runtime/install.ts';
-import { build, PLAIN_NODE } from '../build.mjs';
 import { APP_IMAGE, createDockerLab, type DockerLab, type LabDocker, runApp } from '../lab/docker.ts';
 import { type AgentSettings, APP } from '../system/configs.ts';
+import { installRuntime } from '../system/docker-system.ts';
 import { AGENT_STATE_DIR, type Instance } from '../system/inspect.ts';
 import { type System, startSystem } from '../system/system.ts';
 import { RemoteLoad } from '../workload/remote-load.ts';
@@ -141,28 +140,6 @@ export class DockerScene extends Scene {
 function dockerSettings(settings: AgentSettings, others: readonly string[]): void {
   const container = { engine: 'docker', health: { path: '/health' } } as never;
   settings.containers = Object.fromEntries([APP, ...others].map((name) => [name, container]));
-}
-
-/** As a user does. */
-export async function installRuntime(engine: LabDocker): Promise<void> {
-  await agentCommand(engine, 'install');
-  if (!(await hasRuntime(engine))) throw new Error(`Docker on ${engine.host.name} has no runtime ${RUNTIME}`);
-}
-
-export async function uninstallRuntime(engine: LabDocker): Promise<void> {
-  await agentCommand(engine, 'uninstall');
-  if (await hasRuntime(engine)) throw new Error(`Docker on ${engine.host.name} still has ${RUNTIME}`);
-}
-
-async function agentCommand({ host }: LabDocker, command: string): Promise<void> {
-  const program = path.join('/opt/holdfast', build(), 'gateway/main.js');
-  await host.exec('/usr/bin/env', [...PLAIN_NODE, '/usr/bin/node', program, 'agent', command], {
-    signal: AbortSignal.timeout(INSTALL_TIMEOUT_MS),
-  });
-}
-
-async function hasRuntime({ docker }: LabDocker): Promise<boolean> {
-  return (await docker('info', '--format', '{{json .Runtimes}}')).includes(`"${RUNTIME}"`);
 }
 
 function namesIn(dir: string): string[] {

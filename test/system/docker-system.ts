@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { RUNTIME } from '../../migrator/engine/docker/runtime/install.ts';
 import { build, PLAIN_NODE } from '../build.mjs';
 import { answering, createDockerLab, type LabDocker, runApp } from '../lab/docker.ts';
 import { APP, appContainer } from './configs.ts';
@@ -45,9 +46,23 @@ export async function startDockerSystem(options: Omit<SystemOptions, 'lab' | 'id
 }
 
 /** As whoever sets a host up does. */
-export async function installRuntime({ host }: LabDocker): Promise<void> {
+export async function installRuntime(engine: LabDocker): Promise<void> {
+  await agentCommand(engine, 'install');
+  if (!(await hasRuntime(engine))) throw new Error(`Docker on ${engine.host.name} has no runtime ${RUNTIME}`);
+}
+
+export async function uninstallRuntime(engine: LabDocker): Promise<void> {
+  await agentCommand(engine, 'uninstall');
+  if (await hasRuntime(engine)) throw new Error(`Docker on ${engine.host.name} still has ${RUNTIME}`);
+}
+
+async function agentCommand({ host }: LabDocker, command: string): Promise<void> {
   const program = path.join('/opt/holdfast', build(), 'gateway/main.js');
-  await host.exec('/usr/bin/env', [...PLAIN_NODE, '/usr/bin/node', program, 'agent', 'install'], {
+  await host.exec('/usr/bin/env', [...PLAIN_NODE, '/usr/bin/node', program, 'agent', command], {
     signal: AbortSignal.timeout(INSTALL_TIMEOUT_MS),
   });
+}
+
+async function hasRuntime({ docker }: LabDocker): Promise<boolean> {
+  return (await docker('info', '--format', '{{json .Runtimes}}')).includes(`"${RUNTIME}"`);
 }

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
-import { type ErrorBody, fromErrorBody, HoldfastError, toErrorBody } from '../../../errors.ts';
-import { linkBroken, linkStalled } from '../../../transfer/errors.ts';
+import { type ErrorBody, fromErrorBody, toErrorBody } from '../../../errors.ts';
+import { asLinkError, linkBroken, linkStalled } from '../../../transfer/errors.ts';
 import { encodeHeader, PREFIX_BYTES } from '../../../transfer/frame.ts';
 import { LinkMeter } from '../../../transfer/link-meter.ts';
 import { imageStreamInvalid } from './errors.ts';
@@ -68,7 +68,7 @@ export class Channel {
     const header = encodeHeader(message, payload?.length ?? 0);
     this.#count(header.length + (payload?.length ?? 0));
     return new Promise((resolve, reject) => {
-      const done = (error?: Error | null) => (error ? reject(asLinkError(error)) : resolve());
+      const done = (error?: Error | null) => (error ? reject(asLinkError(error, PEER)) : resolve());
       if (payload === undefined) {
         this.#stream.write(header, done);
         return;
@@ -166,7 +166,7 @@ export class Channel {
     const timer = setTimeout(() => this.#stream.destroy(linkStalled(PEER, SILENCE_MS)), SILENCE_MS);
     try {
       const piece = await this.#pieces.next().catch((error) => {
-        throw asLinkError(error);
+        throw asLinkError(error, PEER);
       });
       if (piece.done) throw linkBroken(PEER, 'it was closed');
       this.#receivedBytes += piece.value.length;
@@ -188,9 +188,4 @@ export class Channel {
     this.#sentBytes += sizeBytes;
     this.meter.handed(sizeBytes);
   }
-}
-
-/** Whoever carries the stream may know better why it broke. */
-function asLinkError(error: unknown): HoldfastError {
-  return error instanceof HoldfastError ? error : linkBroken(PEER, error);
 }
