@@ -74,8 +74,10 @@ export function rsyncError(
   });
 }
 
+/** What went wrong with the stream: a link that tells why it broke or stalled is not told of in other words. */
 export function streamBroken(what: string, cause?: unknown): HoldfastError {
-  return new HoldfastError('FILES_LINK_BROKEN', `the stream of files broke: ${what}`, {
+  if (cause instanceof HoldfastError) return cause;
+  return new HoldfastError('LINK_BROKEN', `the stream of files broke: ${what}`, {
     mend: 'check the link between the hosts and migrate again: what has arrived is not sent again',
     retryable: true,
     cause,

@@ -7,7 +7,7 @@ import { Kind, type Wire } from './wire.ts';
  * Everything a process says goes to the other end, no faster than that takes it. A process that has ended without reading
  * the last of what it was told resets its socket: how it fared, its exit code says.
  *
- * @throws HoldfastError `FILES_LINK_BROKEN`
+ * @throws HoldfastError `LINK_BROKEN`
  */
 export async function relayOut(from: Readable, wire: Wire): Promise<void> {
   try {

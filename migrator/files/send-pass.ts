@@ -36,7 +36,7 @@ export async function sendTree(dir: string, stream: Duplex, options: SendOptions
 /**
  * Source: send a pass over a stream whose other end is in `receiveTree`.
  *
- * @throws HoldfastError `FILES_DISK_FULL`, `FILES_INCOMPLETE`, `FILES_LINK_BROKEN`, `FILES_MISMATCH`, `FILES_FAILED`,
+ * @throws HoldfastError `FILES_DISK_FULL`, `FILES_INCOMPLETE`, `LINK_BROKEN`, `FILES_MISMATCH`, `FILES_FAILED`,
  * `PROGRAM_MISSING`, `DEADLINE`; the stream is then destroyed
  */
 export async function sendPass(

@@ -12,7 +12,7 @@ const NAME = /^\.holdfast-probe-[0-9a-f]{32}$/;
  * Prove that `dir` here and the other end's are the same storage, which the other end does at the same time: each writes a
  * file of random name and content, and reads the other's. Both are removed.
  *
- * @throws HoldfastError `FILES_NOT_SHARED` at both ends, `FILES_LINK_BROKEN`, `DEADLINE`; the stream is then destroyed
+ * @throws HoldfastError `FILES_NOT_SHARED` at both ends, `LINK_BROKEN`, `DEADLINE`; the stream is then destroyed
  */
 export async function proveShared(dir: string, stream: Duplex, signal: AbortSignal): Promise<void> {
   const wire = new Wire(stream);

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import { HoldfastError } from '../errors.ts';
+import type { HoldfastError } from '../errors.ts';
 import { notUnderstood, streamBroken } from './errors.ts';
 
 /**
@@ -57,14 +57,14 @@ export class Wire {
     return this.#receivedBytes;
   }
 
-  /** Settles when the stream has room for more. @throws HoldfastError `FILES_LINK_BROKEN` */
+  /** Settles when the stream has room for more. @throws HoldfastError `LINK_BROKEN` */
   async send(kind: Kind, payload: Buffer = Buffer.alloc(0)): Promise<void> {
     const header = Buffer.alloc(HEADER_BYTES);
     header.writeUInt8(kind);
     header.writeUInt32BE(payload.length, 1);
     this.#sentBytes += HEADER_BYTES + payload.length;
     const stream = this.#stream;
-    if (!stream.writable) throw streamBroken('it is closed');
+    if (!stream.writable) throw streamBroken('it is closed', stream.errored);
     stream.cork();
     stream.write(header);
     const hasRoom = payload.length === 0 || stream.write(payload);
@@ -80,14 +80,14 @@ export class Wire {
       closed.catch(() => {});
       wait.abort();
     }
-    if (stream.destroyed) throw streamBroken('it was closed');
+    if (stream.destroyed) throw streamBroken('it was closed', stream.errored);
   }
 
   async sendJson(kind: Kind, value: unknown): Promise<void> {
     await this.send(kind, Buffer.from(JSON.stringify(value)));
   }
 
-  /** @throws HoldfastError `FILES_LINK_BROKEN` also when the stream ends; `FILES_MISMATCH` */
+  /** @throws HoldfastError `LINK_BROKEN` also when the stream ends; `FILES_MISMATCH` */
   async next(): Promise<Frame> {
     const header = await this.#take(HEADER_BYTES);
     const kind = header.readUInt8();
@@ -105,7 +105,7 @@ export class Wire {
    * This end has said all. Settles when the other one has taken it in: what it does with a tree after the last frame may fail
    * too, and must be over before anybody uses what has arrived.
    *
-   * @throws HoldfastError what the other end failed with, `FILES_LINK_BROKEN`
+   * @throws HoldfastError what the other end failed with, `LINK_BROKEN`
    */
   async finish(): Promise<void> {
     const taken = finished(this.#stream, { readable: false });
@@ -115,7 +115,7 @@ export class Wire {
       // With its last words unread, the link would not be free for the next stream.
       while (!(await this.#chunks.next()).done);
     } catch (cause) {
-      throw cause instanceof HoldfastError ? cause : streamBroken('it failed', cause);
+      throw streamBroken('it failed', cause);
     }
   }
 
