@@ -1,6 +1,7 @@
 import { HoldfastError } from '../migrator/errors.ts';
 import type { ConfigLine } from './config-lines.ts';
 import { type Need, Weight } from './config-needs.ts';
+import { waysWithoutMap } from './config-routes.ts';
 import { type ConfigSection, ConfigSections } from './config-sections.ts';
 import { strayServers } from './config-servers.ts';
 import { type ConfigTextOptions, type DefaultNeed, neededDefaults, neededSections } from './config-text.ts';
@@ -58,6 +59,7 @@ export function checkHaproxyConfig(
     }
   }
   findings.push(...new Defaults(file, ours, neededDefaults(options)).judge());
+  findings.push(...ours.frontends.flatMap((section) => mapless(section, options.map)));
   findings.push(...ours.backends.flatMap(strays));
   return findings.sort((a, b) => a.line - b.line);
 }
@@ -96,8 +98,8 @@ function judgeAll(
     if (verdict.kind === 'met') return [];
     const base = { weight: need.weight, section: nameOf(section), why: need.why };
     if (verdict.kind === 'missing') {
-      const { text = need.text, weight = need.weight } = verdict;
-      return [{ ...base, weight, kind: 'missing', line: at, lines: [text] }];
+      const { texts = [need.text], weight = need.weight } = verdict;
+      return [{ ...base, weight, kind: 'missing', line: at, lines: texts }];
     }
     return [wrong(base, verdict.line, verdict.text, verdict.why)];
   });
@@ -117,6 +119,13 @@ function missingSection(header: string, line: number, needs: readonly Need[]): C
   const isRequired = needs.some(({ weight }) => weight === Weight.required);
   const weight = isRequired ? Weight.required : Weight.advised;
   return { weight, kind: 'missing', section: header, line, lines, why: 'The section is not there.' };
+}
+
+function mapless(section: ConfigSection, map: string): ConfigFinding[] {
+  const base = { weight: Weight.required, section: nameOf(section) };
+  return waysWithoutMap(section.lines, map).map(([line, text]) =>
+    wrong(base, line, text, `It does not go by the map ${map}.`),
+  );
 }
 
 function nameOf({ kind, name }: ConfigSection): string {

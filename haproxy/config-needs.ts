@@ -12,8 +12,8 @@ export type Weight = (typeof Weight)[keyof typeof Weight];
 /** What is to be said of a configuration's lines where one is needed. */
 export type Verdict =
   | { readonly kind: 'met'; readonly line: ConfigLine }
-  /** Another one, or another weight, may do better here than the one that is printed. */
-  | { readonly kind: 'missing'; readonly text?: string; readonly weight?: Weight }
+  /** Others, or another weight, may do better here than what is printed. */
+  | { readonly kind: 'missing'; readonly texts?: readonly string[]; readonly weight?: Weight }
   | { readonly kind: 'wrong'; readonly line: ConfigLine; readonly text: string; readonly why: string };
 
 /** A line that Holdfast needs in a section of haproxy.cfg. */

@@ -1,5 +1,5 @@
 import { advised, beginning, header, type Need, option, required, timeout, value } from './config-needs.ts';
-import { type AppText, appRoutes, directWay, gateWay } from './config-routes.ts';
+import { type AppText, appRoutes, gateWay } from './config-routes.ts';
 import { appServer, backupServer, gateServer } from './config-servers.ts';
 import { judgeSockets } from './config-sockets.ts';
 import { backendOf, GATE_BACKEND } from './names.ts';
@@ -94,9 +94,8 @@ export function neededSections(options: ConfigTextOptions): NeededSection[] {
           header('x-forwarded-host'),
         ),
         advised('http-request del-header Forwarded', ABOUT_CLIENT),
-        ...appRoutes(apps),
-        directWay(map, apps),
-        gateWay(),
+        ...appRoutes(map, apps),
+        gateWay(map, apps),
       ],
     },
     { kind: 'backend', name: GATE_BACKEND, needs: [gateServer(gate)] },

@@ -111,10 +111,11 @@ frontend web from base # where users come in
 	http-request set-header X-Forwarded-Host "%[req.hdr(host)]"
 	http-request del-header Forwarded
 	acl is_shop hdr(host) -i shop.example.com
-	http-request set-var(txn.holdfast_app) str(shop) if is_shop
-	http-request set-var(txn.holdfast_app) str(blog) if { path_beg /blog }
-	use_backend "holdfast_app_%[var(txn.holdfast_app)]" if { var(txn.holdfast_app),map("$\{MAP}",gate) -m str direct }
-	use_backend holdfast_gate if { var(txn.holdfast_app) -m found }
+	use_backend holdfast_app_shop if is_shop { str(shop),map("$\{MAP}",gate) -m str direct }
+	http-request set-var(txn.app) str(blog) if { path_beg /blog }
+	use_backend "holdfast_app_%[var(txn.app)]" if { var(txn.app),map("$\{MAP}",gate) -m str direct }
+	use_backend holdfast_gate if is_shop
+	use_backend holdfast_gate if { var(txn.app) -m found }
 	default_backend old
 
 backend ssh
@@ -139,8 +140,8 @@ backend holdfast_app_blog from base
 t.test('a configuration that has grown by itself needs nothing that it says in its own way', async (t) => {
   const findings = check(REAL);
   t.same(needed(findings), []);
-  t.equal(findings.length, 4, 'how the apps are found is not the printed way');
-  t.match(findings, Array(4).fill({ section: 'frontend web', lines: [/^http-request set-var/] }));
+  t.equal(findings.length, 6, 'how the apps are found is not the printed way');
+  t.match(findings, Array(6).fill({ section: 'frontend web', lines: [/^use_backend holdfast_/] }));
 });
 
 t.test('what is wrong is told with its line, and with what should stand there', async (t) => {
@@ -165,6 +166,27 @@ t.test('what is wrong is told with its line, and with what should stand there', 
       section: 'frontend web',
       line: /^use_backend/,
       why: /holdfast\.map/,
+    },
+    {
+      from: 'is_shop { str(shop),map("$' + '{MAP}",gate) -m str direct }',
+      to: 'is_shop',
+      section: 'frontend web',
+      line: /^use_backend holdfast_app_shop if is_shop \{ str\(shop\),map\(.*holdfast.map,gate\) -m str direct \}$/,
+      why: /holdfast\.map/,
+    },
+    {
+      from: 'use_backend holdfast_gate if is_shop\n',
+      to: '',
+      section: 'frontend web',
+      line: /^use_backend holdfast_gate if is_shop$/,
+      why: /404/,
+    },
+    {
+      from: 'use_backend holdfast_gate if { var(txn.app) -m found }\n',
+      to: '',
+      section: 'frontend web',
+      line: /^use_backend holdfast_gate if \{ var\(txn.app\) -m found \}$/,
+      why: /404/,
     },
     {
       from: '"$' + '{GATE}" backup',
@@ -221,11 +243,31 @@ t.test(
     const oneWay = PRINTED.replace(/(backend holdfast_app_shop\n)/, '$1  http-request set-path /x%[path]\n');
     t.match(check(oneWay), [{ kind: 'wrong', weight: 'advised', lines: [], why: /frontend/ }]);
     const lines = PRINTED.split('\n');
-    const first = lines.findIndex((line) => line.includes('set-var(txn.holdfast_app)'));
+    const first = lines.findIndex((line) => line.includes('use_backend holdfast_app_blog'));
     lines.splice(first + 3, 0, ...lines.splice(first, 1));
     t.match(check(lines.join('\n')), [{ kind: 'wrong', section: 'frontend holdfast', why: /before line/ }]);
+    const harmless = PRINTED.split('\n');
+    const third = harmless.findIndex((line) => line.includes('.shops.example.com'));
+    harmless.splice(third + 1, 0, ...harmless.splice(third, 1));
+    t.same(check(harmless.join('\n')), [], 'which of two comes first that never meet does not matter');
+    const early = PRINTED.replace('default_backend holdfast_gate', 'default_backend old').replace(
+      /( {2}use_backend holdfast_app_shop if .*shops.*\n)/,
+      (line) => line.replace(/holdfast_app_shop(.*) \{ str.*/, 'holdfast_gate$1') + line,
+    );
+    t.match(check(early), [{ kind: 'wrong', section: 'frontend holdfast', why: /after the direct way/ }]);
   },
 );
+
+t.test('beside an application of your own, all that is to go to the gate is said', async (t) => {
+  const own = PRINTED.replace('default_backend holdfast_gate', 'default_backend old');
+  const [finding, ...others] = check(own) as [ConfigFinding];
+  t.same(others, []);
+  t.match(finding.lines, [
+    /^use_backend holdfast_gate if \{.* \.shops.* \/a\/ \}$/,
+    /^use_backend holdfast_gate if \{ path,concat\(\/\) -m beg \/blog\/ \}$/,
+  ]);
+  t.same(check(mended(own, finding)), []);
+});
 
 t.test('which frontend is meant is asked when it cannot be seen', async (t) => {
   const text = 'defaults\n  mode http\nfrontend one\n  bind :80\nfrontend two\n  bind :81\n';

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import t, { type Test } from 'tap';
 import { RouteTable } from '../../gateway/proxy/routes.ts';
 import { haproxyConfig } from '../../haproxy/config-text.ts';
-import { addMap } from '../../haproxy/maps.ts';
+import { addMap, setMap } from '../../haproxy/maps.ts';
 import { APP_SERVER, backendOf, Way } from '../../haproxy/names.ts';
 import { OneShotRuntime } from '../../haproxy/runtime.ts';
 import { setServerAddress, setServerState } from '../../haproxy/server-commands.ts';
@@ -28,6 +28,7 @@ const HOSTS = [
     'shops.example.com',
   ],
   ...['a.shops.example.com', 'a.x.shops.example.com', 'x.shops.example.com', 'blog'],
+  ...['shop.example.com.', 'a.shops.example.com.:80'],
 ];
 const PATHS = [
   '/',
@@ -54,6 +55,15 @@ async function named(t: Test, name: string): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
+async function answerOf(socketPath: string, host: string, path: string): Promise<string> {
+  const sent = request({ socketPath, path, agent: false, headers: { host } });
+  sent.end();
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  let answer = '';
+  for await (const chunk of response.setEncoding('utf8')) answer += chunk;
+  return answer;
+}
+
 for (const edition of typeof found === 'string' ? [] : found) {
   t.test(`${edition.name} finds the same app for a request as the gateway does`, { skip }, async (t) => {
     const haproxy = await Haproxy.create(edition);
@@ -74,6 +84,7 @@ for (const edition of typeof found === 'string' ? [] : found) {
         },
       }),
     );
+    t.notMatch(haproxy.log(), /WARNING|ALERT/, 'it has nothing to say against what is printed');
     const runtime = new OneShotRuntime({ address: { path: haproxy.socket } });
     for (const { name } of APPS) {
       const server = { backend: backendOf(name), server: APP_SERVER };
@@ -90,18 +101,23 @@ for (const edition of typeof found === 'string' ? [] : found) {
     const table = new RouteTable(
       APPS.flatMap(({ name, matches }) => matches.map((one) => ({ app: name, ...one }))),
     );
-    const differences: string[] = [];
-    for (const host of HOSTS) {
-      for (const path of PATHS) {
-        const sent = request({ socketPath: `${haproxy.socket}.http`, path, agent: false, headers: { host } });
-        sent.end();
-        const [response] = (await once(sent, 'response')) as [IncomingMessage];
-        let answer = '';
-        for await (const chunk of response.setEncoding('utf8')) answer += chunk;
-        const expected = table.find(host, path) ?? 'the gate';
-        if (answer !== expected) differences.push(`${host}${path}: ${answer}, not ${expected}`);
+    const differences = async (heldApp?: string) => {
+      const found: string[] = [];
+      for (const host of HOSTS) {
+        for (const path of PATHS) {
+          const answer = await answerOf(`${haproxy.socket}.http`, host, path);
+          const app = table.find(host, path);
+          const expected = app === undefined || app === heldApp ? 'the gate' : app;
+          if (answer !== expected) found.push(`${host}${path}: ${answer}, not ${expected}`);
+        }
       }
+      return found;
+    };
+    t.same(await differences(), []);
+    for (const { name } of APPS) {
+      await runtime.ask([setMap(haproxy.map, name, Way.gate)], never);
+      t.same(await differences(name), [], `${name} is held, and no other app gets its requests`);
+      await runtime.ask([setMap(haproxy.map, name, Way.direct)], never);
     }
-    t.same(differences, []);
   });
 }
