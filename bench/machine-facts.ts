@@ -28,7 +28,7 @@ const TIMEOUT_MS = 10_000;
 /** The versions of what a lab host works with; programs it does not have are left out. */
 export async function hostVersions(host: LabHost): Promise<Record<string, string>> {
   const script =
-    'for p in criu runc podman node; do echo "$p $($p --version 2>/dev/null | tr "\\n" " ")"; done';
+    'for p in criu runc podman docker node; do echo "$p $($p --version 2>/dev/null | tr "\\n" " ")"; done';
   const { stdout } = await host.exec('sh', ['-c', script], { signal: AbortSignal.timeout(TIMEOUT_MS) });
   return Object.fromEntries(
     stdout.split('\n').flatMap((line) => {

@@ -153,7 +153,8 @@ export class WayThere {
       Step.send,
       Deadlines.sendMs,
       (signal) => source.send(order.id, anySignal([signal, budget])),
-      ({ layerBytes, fileBytes, ...reply }) => (brings ? { ...reply, layerBytes, fileBytes } : reply),
+      ({ layerBytes, fileBytes, lastPassMs, ...reply }) =>
+        brings ? { ...reply, layerBytes, fileBytes, lastPassMs } : reply,
     );
     this.#tally.add({ bytesSent, imageBytes });
     if (brings) this.#tally.carried(rest);

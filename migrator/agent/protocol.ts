@@ -184,6 +184,8 @@ export const SendReply = Type.Object({
   imageBytes: Type.Integer(),
   /** Of what the container owns besides, what went over during the freeze. */
   ...Carried,
+  /** From the beginning of the dump, beside which that goes, until it was taken in there. */
+  lastPassMs: Type.Number(),
 });
 /** `frozen`: no process is to run before `resume`. */
 export const RestoreRequest = Type.Object({ frozen: Type.Optional(Type.Boolean()) });

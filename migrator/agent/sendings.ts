@@ -53,8 +53,11 @@ export class Sendings {
     checkpoint: Checkpoint,
     stop: AbortController,
   ): Promise<SendReply> {
+    const began = performance.now();
     const sent = peer.send(checkpoint, stop.signal);
-    const rest = this.#bringing.rest(id, container);
+    const rest = this.#bringing
+      .rest(id, container)
+      .then((carried) => ({ ...carried, lastPassMs: performance.now() - began }));
     stop.signal.addEventListener('abort', () => void this.#bringing.stop(id), { once: true });
     for (const work of [sent, rest]) work.catch((error) => stop.abort(error));
     await Promise.allSettled([sent, rest]);

@@ -41,6 +41,8 @@ export interface DockerLab {
 export interface DockerLabOptions extends Omit<LabOptions, 'packages'> {
   /** Leave the app's image out. */
   readonly bare?: boolean;
+  /** What Docker itself calls experimental is on, its own checkpoints among that. */
+  readonly experimental?: boolean;
 }
 
 /** Where a lab host has its real disk: an overlay on the host's own overlay is refused. */
@@ -58,12 +60,14 @@ const POLL_MS = 10;
  * in the lab's hosts and on their disks: it goes away with the lab and in the same ways.
  */
 export async function createDockerLab(options: DockerLabOptions = {}): Promise<DockerLab> {
-  const { bare = false, ...labOptions } = options;
+  const { bare = false, experimental = false, ...labOptions } = options;
   const images = bare ? undefined : await ensureImages(options);
   const lab = await createLab({ ...labOptions, packages: DOCKER_PACKAGES });
   try {
     if (images !== undefined) await giveImages(lab, images, options);
-    const engines = await Promise.all([...lab.hosts.values()].map(startDocker));
+    const engines = await Promise.all(
+      [...lab.hosts.values()].map((host) => startDocker(host, experimental ? ['--experimental'] : [])),
+    );
     const byHost = new Map(engines.map((docker) => [docker.host.name, docker]));
     return {
       lab,
@@ -163,17 +167,17 @@ export async function answering(url: string, signal: AbortSignal): Promise<void>
   });
 }
 
-async function startDocker(host: LabHost): Promise<LabDocker> {
+async function startDocker(host: LabHost, flags: readonly string[]): Promise<LabDocker> {
   const make = DATA_DIRS.map(
     (dir) => `mkdir -p ${DISK}/${dir} /var/lib/${dir}; mount --bind ${DISK}/${dir} /var/lib/${dir}`,
   );
   await host.exec('sh', ['-ec', make.join('\n')], { signal: AbortSignal.timeout(CALL_TIMEOUT_MS) });
   const socketPath = path.join(host.rootDir, 'run/docker.sock');
   const api = new Docker({ socketPath });
-  const containerd = daemonOf(host, 'containerd', async () => {
+  const containerd = daemonOf(host, 'containerd', [], async () => {
     await host.exec('ctr', ['version'], { signal: AbortSignal.timeout(CALL_TIMEOUT_MS) });
   });
-  const daemon = daemonOf(host, 'dockerd', async () => {
+  const daemon = daemonOf(host, 'dockerd', flags, async () => {
     await api.ping();
   });
   await containerd.start({ supervise: false });
@@ -190,12 +194,17 @@ async function startDocker(host: LabHost): Promise<LabDocker> {
   };
 }
 
-function daemonOf(host: LabHost, program: string, ready: () => Promise<void>): Supervised {
+function daemonOf(
+  host: LabHost,
+  program: string,
+  flags: readonly string[],
+  ready: () => Promise<void>,
+): Supervised {
   return new Supervised({
     name: `${program} on ${host.name}`,
     logFile: path.join(host.rootDir, DISK, `${program}.log`),
     spawn(output) {
-      const child = host.spawn(program, [], { stdio: ['ignore', output, output] });
+      const child = host.spawn(program, flags, { stdio: ['ignore', output, output] });
       child.unref(); // It ends with the lab; in one that is kept, it outlives this process.
       return child;
     },

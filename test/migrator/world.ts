@@ -199,7 +199,7 @@ export class World implements Gate, Placements {
         await call('send', () => {
           if (this.belongings === 'standing by') this.belongings = 'complete';
         });
-        return { bytesSent: 1, imageBytes: 1, layerBytes: 0, fileBytes: this.brings ? 1 : 0 };
+        return { bytesSent: 1, imageBytes: 1, layerBytes: 0, fileBytes: this.brings ? 1 : 0, lastPassMs: 1 };
       },
       restore: async () => {
         await call('restore', () => {

@@ -42,6 +42,7 @@ t.test(
     const sent = await a.agent.send('m1', soon());
     t.equal(sent.fileBytes, JSON.stringify({ 'b.txt': 'second' }).length);
     t.ok(sent.bytesSent > bytesSent);
+    t.ok(sent.lastPassMs > 0, 'how long that took is told');
     await b.agent.restore('m1', soon());
     t.same(b.engine.files.get(APP), { 'a.txt': 'first', 'b.txt': 'second' });
     await b.agent.commit('m1', soon());
