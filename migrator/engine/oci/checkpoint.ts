@@ -1,9 +1,12 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { dumpServerArgs, freePort } from '../../criu/dump-server.ts';
 import { criuError, Phase } from '../../criu/errors.ts';
+import { HoldfastError } from '../../errors.ts';
 import { DumpMemory, type ProcessSum, type RangeSum, type Workspace } from '../engine.ts';
 import type { OciContainer } from './container.ts';
+import { isForking } from './forks.ts';
 import { awaitOperation, OnAbort, runOnRecord } from './operation.ts';
 import { livingPids } from './processes.ts';
 import { aliveState, frozenState } from './state.ts';
@@ -19,15 +22,32 @@ export function imageArgs({ imagesDir, workDir }: Workspace): string[] {
   return ['--image-path', imagesDir, '--work-path', workDir];
 }
 
-/** See `Engine.freeze`. */
+/** How long to let a vfork go on before the next try to freeze: about a second in all. */
+const FORK_PAUSES_MS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
+
+/** See `Engine.freeze`. @throws HoldfastError `FORK_PENDING` */
 export async function freeze(container: OciContainer, signal: AbortSignal): Promise<void> {
   const { cgroup } = await aliveState(container);
   try {
     await cgroup.freeze(signal);
+    for (const pauseMs of FORK_PAUSES_MS) {
+      if (!isForking(await cgroup.pids())) return;
+      await cgroup.thaw(signal);
+      await sleep(pauseMs);
+      await cgroup.freeze(signal);
+    }
+    if (isForking(await cgroup.pids())) throw forkPending(container);
   } catch (error) {
     await cgroup.thaw(AbortSignal.timeout(CLEANUP_TIMEOUT_MS));
     throw error;
   }
+}
+
+function forkPending({ name }: OciContainer): HoldfastError {
+  return new HoldfastError('FORK_PENDING', `${name} is starting a program all the while, by vfork`, {
+    mend: 'migrate again; if it recurs, see which of its processes is in state D while the app runs',
+    retryable: true,
+  });
 }
 
 /** See `Engine.thaw`. */

@@ -3,10 +3,17 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { DumpMemory, type Workspace } from '../../../../migrator/engine/engine.ts';
+import { vforkThen } from '../oci/vfork.ts';
 import { assertNothingLeft, codeOf, inLab } from './fixtures/in-lab.ts';
 import { app, type LabEngine } from './fixtures/lab-engine.ts';
 
 const HEAP_MIB = 32;
+/** Comes before the real CRIU on the agent's PATH. */
+const WRAPPED = '/usr/local/sbin/criu';
+/** Long enough for any machine to have started CRIU. */
+const DUMP_MS = 2_000;
+
+const vforkFor = (seconds: number) => `perl -e '${vforkThen(`select(undef, undef, undef, ${seconds})`)}'`;
 
 function copyImages(from: LabEngine, to: LabEngine, source: Workspace, target: Workspace): void {
   cpSync(join(from.host.rootDir, source.imagesDir), join(to.host.rootDir, target.imagesDir), {
@@ -27,6 +34,16 @@ const containers = {
     env: { PORT: '8081' },
     command: ['sh', '-c', 'node /mnt/app.mjs & wait'],
     memoryLimitBytes: 512 << 20,
+  }),
+  spawning: app({
+    port: 8082,
+    env: { PORT: '8082' },
+    command: ['sh', '-c', `(while :; do ${vforkFor(0.05)}; sleep 0.1; done) & exec node /mnt/app.mjs`],
+  }),
+  stuck: app({
+    port: 8083,
+    env: { PORT: '8083' },
+    command: ['sh', '-c', `(while :; do ${vforkFor(60)}; done) & exec node /mnt/app.mjs`],
   }),
 };
 
@@ -68,6 +85,25 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     client.destroy();
   });
 
+  await t.test('one that starts programs by vfork is frozen in a moment between two', async (t) => {
+    await a.call('start', 'spawning');
+    for (let nth = 1; nth <= 3; nth += 1) {
+      const workspace = await a.workspace(`spawning-${nth}`);
+      await a.call('freeze', 'spawning');
+      await a.call('dump', 'spawning', workspace, DumpMemory.inImages);
+      await a.call('thaw', 'spawning');
+      t.equal((await a.call('status', 'spawning')).state, 'running');
+    }
+    await a.call('remove', 'spawning');
+  });
+
+  await t.test('one whose vfork does not come to its end runs on', async (t) => {
+    await a.call('start', 'stuck');
+    t.equal(await codeOf(a.call('freeze', 'stuck')), 'FORK_PENDING');
+    t.equal((await a.call('status', 'stuck')).state, 'running');
+    await a.call('remove', 'stuck');
+  });
+
   await t.test('no code of the app runs from the freeze to the thaw', async (t) => {
     // Frozen for half a second, dump and all: 100 beats of 5 ms, had it run. Told by the app itself after the thaw.
     const workspace = await a.workspace('silent');
@@ -102,9 +138,17 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
 
   await t.test('a dump outlives its deadline, and thaw waits for its end', async (t) => {
     const workspace = await a.workspace('late');
+    const [began, mayEnd] = [`${workspace.workDir}/began`, `${workspace.workDir}/may-end`];
+    const late = `[ "$1" != swrk ] || { touch ${began}; until [ -e ${mayEnd} ]; do sleep 0.01; done; }`;
+    await a.sh(
+      `printf '#!/bin/sh\\n%s\\nexec /usr/sbin/criu "$@"\\n' '${late}' >${WRAPPED}; chmod 755 ${WRAPPED}`,
+    );
     await a.call('freeze', 'app');
-    t.equal(await codeOf(a.callWithin(15, 'dump', 'app', workspace, DumpMemory.inImages)), 'DEADLINE');
-    await a.call('thaw', 'app');
+    t.equal(await codeOf(a.callWithin(DUMP_MS, 'dump', 'app', workspace, DumpMemory.inImages)), 'DEADLINE');
+    await a.sh(`test -e ${began}; rm ${WRAPPED}`);
+    const thawed = a.call('thaw', 'app');
+    await a.sh(`touch ${mayEnd}`);
+    await thawed;
     t.match(await a.sh(`tail -1 ${workspace.workDir}/dump.log`), /Dumping finished successfully/);
     t.equal((await a.ask('/count')).count, 6);
   });
