@@ -6,6 +6,7 @@ import { AgentClient } from '../migrator/agent/client.ts';
 import type { Target } from '../migrator/gate.ts';
 import type { MigrationsOptions } from '../migrator/migrations.ts';
 import { readTlsFiles } from '../migrator/pki/tls-files.ts';
+import { parseRateBps } from '../migrator/rate.ts';
 import { parseNetworks } from './config/networks.ts';
 import type { AppConfig, GatewayConfig } from './config/schema.ts';
 import { type AppOptions, Gates } from './gate/gates.ts';
@@ -121,9 +122,11 @@ export function containersOf(config: GatewayConfig): Map<string, string> {
 export function movableApps(config: GatewayConfig): MigrationsOptions['apps'] {
   const containers = containersOf(config);
   return new Map(
-    mapApps(config, (app, name) => ({ container: containers.get(name) ?? '', hold: limitsOf(app) })).filter(
-      ([name]) => containers.has(name),
-    ),
+    mapApps(config, (app, name) => ({
+      container: containers.get(name) ?? '',
+      hold: limitsOf(app),
+      limitRateBps: app.limitRate === undefined ? undefined : parseRateBps(app.limitRate),
+    })).filter(([name]) => containers.has(name)),
   );
 }
 

@@ -21,8 +21,12 @@ export interface Agent {
   /** Where other agents reach it. */
   readonly url: string;
   info(signal: AbortSignal): Promise<AgentInfo>;
-  /** What a move to the agent at `to` would meet. Touches nothing. */
-  measure(container: string, to: string, signal: AbortSignal): Promise<MeasureReply>;
+  /** What a move to the agent at `to` would meet, sending no faster than that. Touches nothing. */
+  measure(
+    container: string,
+    request: { to: string; limitRateBps?: number | undefined },
+    signal: AbortSignal,
+  ): Promise<MeasureReply>;
   examine(id: string, container: string, signal: AbortSignal): Promise<ExamineReply>;
   admit(id: string, container: string, footprint: Footprint, signal: AbortSignal): Promise<AdmitReply>;
   /** @param options.pagesFrom the source's agent, when memory is to be fetched from it on demand */
@@ -31,7 +35,12 @@ export interface Agent {
     options: { container: string; leaseMs: number; pagesFrom?: string },
     signal: AbortSignal,
   ): Promise<void>;
-  connect(id: string, options: { container: string; to: string }, signal: AbortSignal): Promise<void>;
+  /** @param options.limitRateBps no more is sent there for this move, in bits a second */
+  connect(
+    id: string,
+    options: { container: string; to: string; limitRateBps?: number | undefined },
+    signal: AbortSignal,
+  ): Promise<void>;
   bring(id: string, signal: AbortSignal): Promise<BringReply>;
   preCopy(id: string, signal: AbortSignal): Promise<PreCopyReply>;
   standBy(id: string, signal: AbortSignal): Promise<void>;

@@ -16,6 +16,8 @@ export interface Order {
   readonly maxFreezeMs?: number | undefined;
   /** Compare the memory of both ends before the app runs on at the destination. */
   readonly verify?: boolean | undefined;
+  /** Send no more than so many bits a second. */
+  readonly limitRateBps?: number | undefined;
 }
 
 export interface HoldLimits {

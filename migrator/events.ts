@@ -112,6 +112,8 @@ export type MigrationEvent =
       readonly from: string;
       readonly to: string;
       readonly strategy: StrategyOrder;
+      /** What may be sent, in bits a second, when that was limited. */
+      readonly limitRateBps?: number;
     })
   /** What the move will cost by each strategy, and which one is taken. */
   | (EventBase & { readonly type: 'planned' } & Plan)

@@ -94,11 +94,12 @@ export class Migrations {
    */
   async order(request: MigrationRequest): Promise<MigrationRecord> {
     const order = orderOf(request, { ...this.#options, underWay: this.#underWay });
-    const { id, app, from, to, strategy } = order;
+    const { id, app, from, to, strategy, limitRateBps } = order;
     this.#underWay.set(app, id);
     try {
       const { migration, journal, emit } = await this.#begin(order);
-      await emit({ type: 'started', from, to, strategy });
+      const limit = limitRateBps === undefined ? {} : { limitRateBps };
+      await emit({ type: 'started', from, to, strategy, ...limit });
       void this.#track(id, app, journal, migration, () => migration.run());
     } catch (error) {
       this.#underWay.delete(app);

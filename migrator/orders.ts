@@ -15,11 +15,14 @@ export interface MigrationRequest {
   readonly maxFreezeMs?: number;
   /** Compare the memory of both ends before the app runs on at the destination. */
   readonly verify?: boolean;
+  /** Send no more than so many bits a second; as the app's configuration says when not given. */
+  readonly limitRateBps?: number;
 }
 
 export interface MovableApp {
   readonly container: string;
   readonly hold: HoldLimits;
+  readonly limitRateBps?: number | undefined;
 }
 
 /** What a request is held against. */
@@ -63,7 +66,9 @@ export function orderOf(request: MigrationRequest, { apps, agents, placements, u
   if (from === to) {
     throw new HoldfastError('ALREADY_THERE', `${app} runs on ${to} already`, { mend: 'name another host' });
   }
-  return { id: newId(), app, container: known.container, from, to, strategy, maxFreezeMs, verify };
+  const { container } = known;
+  const limitRateBps = request.limitRateBps ?? known.limitRateBps;
+  return { id: newId(), app, container, from, to, strategy, maxFreezeMs, verify, limitRateBps };
 }
 
 function unknownHost(host: string, agents: ReadonlyMap<string, Agent>): HoldfastError {

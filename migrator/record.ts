@@ -11,6 +11,8 @@ export interface MigrationRecord {
   readonly to: string;
   /** As ordered, and once there is a plan as planned. */
   readonly strategy: StrategyOrder;
+  /** What may be sent, in bits a second, when that was limited. */
+  readonly limitRateBps?: number;
   /** Why it was taken. */
   readonly reason?: string;
   readonly state: 'running' | Outcome;
@@ -38,6 +40,7 @@ export function recordOf(events: readonly MigrationEvent[]): MigrationRecord | u
     from: started.from,
     to: started.to,
     strategy: planned?.strategy ?? started.strategy,
+    ...(started.limitRateBps === undefined ? {} : { limitRateBps: started.limitRateBps }),
     ...(planned === undefined ? {} : { reason: planned.reason }),
     state: ended?.outcome ?? 'running',
     ...(ended === undefined && latest !== undefined ? { step: latest.step } : {}),

@@ -66,7 +66,8 @@ export class WayThere {
       const { container } = order;
       const pages = fetchesOnDemand(order.strategy) ? { pagesFrom: source.url } : {};
       await destination.prepare(order.id, { container, leaseMs: leaseMs(limits), ...pages }, signal);
-      await source.connect(order.id, { container, to: destination.url }, signal);
+      const { limitRateBps } = order;
+      await source.connect(order.id, { container, to: destination.url, limitRateBps }, signal);
     });
   }
 

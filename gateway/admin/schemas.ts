@@ -1,5 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { AUTO, Outcome, STRATEGY_ORDERS, Step, Strategy, type StrategyOrder } from '../../migrator/events.ts';
+import { LEAST_RATE_BPS } from '../../migrator/rate.ts';
 import { GateState } from '../gate/state.ts';
 
 const oneOf = <T extends string>(values: Record<string, T>, description: string) =>
@@ -35,6 +36,13 @@ export const MigrationOrder = Type.Object(
       Type.Boolean({
         description:
           'Compare the memory of both ends before the app runs on; a difference is rolled back. With post-copy and hybrid all of it is fetched before, in the freeze.',
+      }),
+    ),
+    limitRateBps: Type.Optional(
+      Type.Integer({
+        minimum: LEAST_RATE_BPS,
+        description:
+          'Send no more than so many bits a second, the freeze included; what the app’s configuration says unless it is given.',
       }),
     ),
   },
@@ -95,6 +103,9 @@ export const MigrationReply = Type.Object(
     from: Type.String(),
     to: Type.String(),
     strategy: strategyOrder('How its memory gets to the destination: as ordered, then as planned.'),
+    limitRateBps: Type.Optional(
+      Type.Integer({ description: 'What may be sent, in bits a second, when that was limited.' }),
+    ),
     reason: Type.Optional(Type.String({ description: 'Why this strategy.' })),
     state: oneOf({ running: 'running', ...Outcome }, 'Running, or how it ended.'),
     step: Type.Optional(oneOf(Step, 'The step under way, while running.')),

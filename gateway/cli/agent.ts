@@ -5,6 +5,7 @@ import { readAgentConfig } from '../../migrator/agent/config.ts';
 import { engineKinds } from '../../migrator/agent/engines.ts';
 import { HoldfastError } from '../../migrator/errors.ts';
 import { readTlsFiles } from '../../migrator/pki/tls-files.ts';
+import { parseRateBps } from '../../migrator/rate.ts';
 import { parseAddress } from '../config/address.ts';
 import { packageVersion } from '../version.ts';
 import { runtimeCommands } from './agent-runtime.ts';
@@ -48,6 +49,7 @@ async function runAgent(file: string): Promise<void> {
     listen: parseAddress(config.listen),
     tls,
     engines,
+    limitRateBps: config.limitRate === undefined ? undefined : parseRateBps(config.limitRate),
     log,
   });
   log.info({ listen: config.listen, port: agent.port }, 'the agent listens');

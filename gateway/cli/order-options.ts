@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import { AUTO, STRATEGY_ORDERS, type StrategyOrder } from '../../migrator/events.ts';
 import type { MigrationRequest } from '../../migrator/orders.ts';
 import { parseDurationMs } from './duration.ts';
+import { parseRate } from './rate.ts';
 
 const STRATEGY_HELP = [
   'how its memory gets there:',
@@ -18,6 +19,7 @@ export interface OrderOptions {
   readonly to: string;
   readonly strategy: StrategyOrder;
   readonly maxFreeze?: number;
+  readonly limitRate?: number;
 }
 
 /** What may be said of a move, whether it is made or only planned. */
@@ -30,9 +32,24 @@ export function withOrderOptions(command: Command): Command {
         '--max-freeze <time>',
         'refuse a move that is to freeze the app for longer, as 300ms',
       ).argParser(parseDurationMs),
+    )
+    .addOption(
+      new Option(
+        '--limit-rate <rate>',
+        'send no more than this, the freeze included, as 200mbit or 25MB/s',
+      ).argParser(parseRate),
     );
 }
 
-export function requestOf(app: string, { to, strategy, maxFreeze }: OrderOptions): MigrationRequest {
-  return { app, to, strategy, ...(maxFreeze === undefined ? {} : { maxFreezeMs: maxFreeze }) };
+export function requestOf(
+  app: string,
+  { to, strategy, maxFreeze, limitRate }: OrderOptions,
+): MigrationRequest {
+  return {
+    app,
+    to,
+    strategy,
+    ...(maxFreeze === undefined ? {} : { maxFreezeMs: maxFreeze }),
+    ...(limitRate === undefined ? {} : { limitRateBps: limitRate }),
+  };
 }

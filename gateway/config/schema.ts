@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
+import { RATE_PATTERN } from '../../migrator/rate.ts';
 import { Upgrades } from '../gate/upgrades.ts';
 
 const strict = { additionalProperties: false };
@@ -85,6 +86,14 @@ export const AppConfig = Type.Object(
     ),
     replica: Type.Optional(
       Origin('Origin that answers GET and HEAD while the app is held; everything else waits.'),
+    ),
+    limitRate: Type.Optional(
+      Type.String({
+        description:
+          'What a move of the app sends at most, as `200mbit` or `25MB/s`, unless its order says otherwise. See docs/transfer.md.',
+        pattern: RATE_PATTERN,
+        examples: ['200mbit', '25MB/s'],
+      }),
     ),
     hold: HoldConfig,
   },

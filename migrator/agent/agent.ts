@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Engine } from '../engine/engine.ts';
 import type { TlsMaterial } from '../pki/tls-files.ts';
+import { LinkShare } from '../transfer/link-share.ts';
 import { DestinationSide } from './destination.ts';
 import type { HostContext } from './host.ts';
 import { keep } from './keep.ts';
@@ -24,6 +25,8 @@ export interface AgentOptions {
   readonly engines: readonly Engine[];
   /** How many threads may read the memory of a container; see docs/agent.md. */
   readonly memory?: { readonly workers?: number };
+  /** What this host sends to others for all its moves, in bits a second, at most. */
+  readonly limitRateBps?: number | undefined;
   readonly log: Logger;
 }
 
@@ -49,7 +52,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     );
   }
   const records = await RecordStore.open(options.stateDir);
-  const host: HostContext = { ...options, records, workspaces, turns: new Turns() };
+  const link = new LinkShare(options);
+  const host: HostContext = { ...options, records, workspaces, turns: new Turns(), link };
   const source = new SourceSide(host);
   const destination = new DestinationSide(host);
   await recover(host, source, destination);

@@ -1,5 +1,6 @@
 import type { CarriedBytes } from '../engine/engine.ts';
 import { HoldfastError } from '../errors.ts';
+import type { LinkFlow } from '../transfer/link-flow.ts';
 import { LinkCarrier } from './carrier.ts';
 import { Deadlines } from './deadlines.ts';
 import { engineOf, type HostContext, wrongPhase } from './host.ts';
@@ -27,9 +28,9 @@ export class Bringing {
     this.#host = host;
   }
 
-  connect(id: string, container: string, url: string): void {
+  connect(id: string, container: string, url: string, flow: LinkFlow): void {
     if (!engineOf(this.#host, container).belongings) return;
-    this.#carriers.set(id, new LinkCarrier({ url, migrationId: id, tls: this.#host.tls }));
+    this.#carriers.set(id, new LinkCarrier({ url, migrationId: id, tls: this.#host.tls, flow }));
   }
 
   /** On the wire so far. */
@@ -55,6 +56,7 @@ export class Bringing {
     const belongings = engineOf(this.#host, container).belongings;
     const carrier = this.#carriers.get(id);
     if (!belongings || !carrier) return NOTHING;
+    carrier.frozen();
     await this.stop(id); // Nobody waits for it any more.
     const workspace = this.#host.workspaces.of(id);
     return this.#track(id, Deadlines.sendMs, (signal) =>

@@ -73,9 +73,13 @@ export class AgentClient implements Agent {
     await this.#call('POST', `/v1/containers/${encodeURIComponent(container)}/remove`, {}, Nothing, signal);
   }
 
-  measure(container: string, to: string, signal: AbortSignal): Promise<MeasureReply> {
+  measure(
+    container: string,
+    request: { to: string; limitRateBps?: number | undefined },
+    signal: AbortSignal,
+  ): Promise<MeasureReply> {
     const path = `/v1/containers/${encodeURIComponent(container)}/measure`;
-    return this.#call('POST', path, { to }, MeasureReply, signal);
+    return this.#call('POST', path, request, MeasureReply, signal);
   }
 
   examine(id: string, container: string, signal: AbortSignal): Promise<ExamineReply> {
@@ -94,7 +98,11 @@ export class AgentClient implements Agent {
     await this.#step(id, 'prepare', options, Nothing, signal);
   }
 
-  async connect(id: string, options: { container: string; to: string }, signal: AbortSignal): Promise<void> {
+  async connect(
+    id: string,
+    options: { container: string; to: string; limitRateBps?: number | undefined },
+    signal: AbortSignal,
+  ): Promise<void> {
     await this.#step(id, 'connect', options, Nothing, signal);
   }
 

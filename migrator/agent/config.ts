@@ -2,6 +2,7 @@ import path from 'node:path';
 import { type Static, Type } from '@sinclair/typebox';
 import { readConfigFile } from '../config-file.ts';
 import { TlsPaths } from '../pki/tls-files.ts';
+import { RATE_PATTERN } from '../rate.ts';
 import { engineKinds } from './engines.ts';
 
 const ContainerConfig = Type.Unsafe<{ engine: string }>({
@@ -45,6 +46,8 @@ export const AgentConfig = Type.Object(
      * so long.
      */
     pagesStallMs: Type.Integer({ minimum: 1_000, maximum: 3_600_000, default: 30_000 }),
+    /** What this host sends to others for all its moves, at most: see docs/transfer.md. */
+    limitRate: Type.Optional(Type.String({ pattern: RATE_PATTERN })),
     containers: Type.Record(Type.String({ pattern: '^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$' }), ContainerConfig, {
       default: {},
       additionalProperties: false,

@@ -52,7 +52,7 @@ export function containerRoutes(
   app.post<{ Params: { name: string }; Body: MeasureRequest }>(
     '/v1/containers/:name/measure',
     { schema: { params: ContainerParams, body: MeasureRequest } },
-    ({ params, body }) => measure(hostContext, params.name, body.to),
+    ({ params, body }) => measure(hostContext, params.name, body),
   );
 }
 

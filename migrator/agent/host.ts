@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Engine } from '../engine/engine.ts';
 import { HoldfastError } from '../errors.ts';
 import type { TlsMaterial } from '../pki/tls-files.ts';
+import type { LinkShare } from '../transfer/link-share.ts';
 import type { MigrationRole } from './protocol.ts';
 import { isOver, type MigrationRecord, type Phase, type RecordStore } from './records.ts';
 import { busy, type Turns } from './turns.ts';
@@ -14,6 +15,8 @@ export interface HostContext {
   readonly workspaces: Workspaces;
   readonly turns: Turns;
   readonly tls: TlsMaterial;
+  /** Of what this host sends to others. */
+  readonly link: LinkShare;
   readonly memory?: { readonly workers?: number };
   /** For how long memory that is still at the source may be out of reach before whoever needs it is given up. */
   readonly pagesStallMs: number;

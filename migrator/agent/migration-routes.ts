@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { toErrorBody } from '../errors.ts';
 import { codecs } from '../transfer/codec.ts';
+import { Traffic } from '../transfer/traffic.ts';
 import type { DestinationSide } from './destination.ts';
 import type { HostContext } from './host.ts';
 import {
@@ -28,6 +29,11 @@ type StreamParams = Static<typeof StreamParams>;
 const SumParams = Type.Object({ ...MigrationParams.properties, pid: Type.Integer({ minimum: 1 }) });
 type SumParams = Static<typeof SumParams>;
 const schema = { params: MigrationParams };
+/** Whether somebody waits for the pages. */
+const MemoryQuery = Type.Object({ urgent: Type.Optional(Type.Boolean()) });
+interface MemoryQuery {
+  Querystring: Static<typeof MemoryQuery>;
+}
 interface Params {
   Params: { id: string };
 }
@@ -45,7 +51,8 @@ export function sourceRoutes(app: FastifyInstance, source: SourceSide): void {
     '/v1/migrations/:id/connect',
     { schema: { ...schema, body: ConnectRequest } },
     async ({ params, body }) => {
-      await source.connect(params.id, body.container, body.to);
+      const { container, to: url, limitRateBps } = body;
+      await source.connect(params.id, container, { url, limitRateBps });
       return {};
     },
   );
@@ -149,17 +156,23 @@ export function peerRoutes(
       }
     },
   );
-  app.post<Params>('/v1/migrations/:id/memory', { schema }, async (request, reply) => {
-    const { id } = request.params;
-    source.refuseUnlessFrozen(id);
-    reply.hijack();
-    try {
-      await source.memory(id, request.raw, reply.raw);
-    } catch (error) {
-      log.warn({ migrationId: id, error: toErrorBody(error) }, 'an answer for memory broke off');
-      if (!reply.raw.headersSent) reply.raw.destroy();
-    }
-  });
+  const querystring = MemoryQuery;
+  app.post<Params & MemoryQuery>(
+    '/v1/migrations/:id/memory',
+    { schema: { ...schema, querystring } },
+    async (request, reply) => {
+      const { id } = request.params;
+      const traffic = request.query.urgent ? Traffic.faults : Traffic.memory;
+      source.refuseUnlessFrozen(id);
+      reply.hijack();
+      try {
+        await source.memory(id, traffic, request.raw, reply.raw);
+      } catch (error) {
+        log.warn({ migrationId: id, error: toErrorBody(error) }, 'an answer for memory broke off');
+        if (!reply.raw.headersSent) reply.raw.destroy();
+      }
+    },
+  );
 }
 
 function step(app: FastifyInstance, name: string, make: (id: string) => Promise<void>): void {

@@ -14,7 +14,9 @@ import { type Codec, codecs } from '../transfer/codec.ts';
 import { Patience } from '../transfer/encoding-choice.ts';
 import { readImages } from '../transfer/image-reader.ts';
 import { Link } from '../transfer/link.ts';
+import type { LinkFlow } from '../transfer/link-flow.ts';
 import type { Piece } from '../transfer/piece.ts';
+import { Traffic } from '../transfer/traffic.ts';
 import { upload } from '../transfer/upload.ts';
 import { ErrorReply, ImagesOffer, type PreCopyReply, type SendReply, Upload } from './protocol.ts';
 
@@ -30,6 +32,8 @@ export interface Checkpoint {
 /** The destination's agent, as the source's sees it: a link that stands ready before the freeze. */
 export class Peer {
   readonly #link: Link;
+  /** Whose turns it sends in. */
+  readonly flow: LinkFlow;
   readonly #path: string;
   readonly #codec: Codec | undefined;
   readonly #keepBytes: number;
@@ -39,8 +43,14 @@ export class Peer {
   #seen: SeenAhead | undefined;
   #ahead: { readonly index: PageIndex; readonly tables: ReadonlyMap<number, PageTable> } | undefined;
 
-  private constructor(link: Link, path: string, offer: ImagesOffer, readers: PageReaders) {
+  private constructor(
+    link: Link,
+    path: string,
+    offer: ImagesOffer,
+    { flow, readers }: { flow: LinkFlow; readers: PageReaders },
+  ) {
     this.#link = link;
+    this.flow = flow;
     this.readers = readers;
     this.#path = path;
     this.#codec = codecs.find(({ encoding }) => offer.encodings.includes(encoding));
@@ -50,13 +60,15 @@ export class Peer {
   /**
    * Connect, and ask whether images of this migration are awaited there.
    *
-   * @param options.readers of the app's memory: they are closed with the peer
+   * @param options.flow whose turns it sends in, and
+   * @param options.readers of the app's memory, are closed with the peer
    * @throws HoldfastError `LINK_BROKEN`, and what the other agent answers
    */
   static async connect(options: {
     url: string;
     migrationId: string;
     tls: TlsMaterial;
+    flow: LinkFlow;
     readers: PageReaders;
     signal: AbortSignal;
   }): Promise<Peer> {
@@ -72,9 +84,10 @@ export class Peer {
           mend: 'run the same version of Holdfast everywhere, and check that it is an agent',
         });
       }
-      return new Peer(link, path, body, options.readers);
+      return new Peer(link, path, body, options);
     } catch (error) {
       link.close();
+      options.flow.close();
       throw error;
     }
   }
@@ -156,12 +169,15 @@ export class Peer {
     pieces: (buffers: BufferStore, stop: AbortSignal) => AsyncIterable<Piece>,
   ): Promise<{ imageBytes: number }> {
     const path = `${this.#path}/${what}`;
+    const isAhead = what === Upload.pages;
     return upload({
       link: this.#link,
+      flow: this.flow,
+      traffic: isAhead ? Traffic.memory : Traffic.difference,
       path,
       pieces,
       codec: this.#codec,
-      patience: what === Upload.pages ? Patience.ahead : Patience.frozen,
+      patience: isAhead ? Patience.ahead : Patience.frozen,
       stallMs: STALL_MS,
       signal,
     });
@@ -169,6 +185,7 @@ export class Peer {
 
   close(): void {
     this.#link.close();
+    this.flow.close();
     void this.readers.close();
   }
 }

@@ -1,5 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { DumpMemory } from '../engine/engine.ts';
+import { LEAST_RATE_BPS } from '../rate.ts';
 
 /**
  * What the gateway says to an agent, and one agent to another: JSON over HTTPS with mutual TLS.
@@ -111,8 +112,11 @@ export const ExamineReply = Type.Object({
   brings: Type.Boolean(),
 });
 
+/** What a move may send, in bits a second, when it is limited. */
+const limitRateBps = Type.Optional(Type.Integer({ minimum: LEAST_RATE_BPS }));
+
 /** `to`: the other agent. */
-export const MeasureRequest = Type.Object({ to: Type.String({ pattern: '^https://' }) });
+export const MeasureRequest = Type.Object({ to: Type.String({ pattern: '^https://' }), limitRateBps });
 export type MeasureRequest = Static<typeof MeasureRequest>;
 /** See `MemorySurvey` and `MeasuredLink`. */
 export const MeasureReply = Type.Object({
@@ -159,6 +163,7 @@ export type ImagesOffer = Static<typeof ImagesOffer>;
 export const ConnectRequest = Type.Object({
   container: Type.String(),
   to: Type.String({ pattern: '^https://' }),
+  limitRateBps,
 });
 
 /** `frozenAtMs`: when the freeze began, in milliseconds after the agent received the request. */

@@ -54,6 +54,8 @@ const MigrationRecord = Type.Object({
   phase: Type.Union(Object.values(Phase).map((phase) => Type.Literal(phase))),
   /** Wall clock, ISO 8601. */
   at: Type.String(),
+  /** Source: what it may send, in bits a second. */
+  limitRateBps: Type.Optional(Type.Integer()),
   /** What fetching its memory came to. */
   pageIn: Type.Optional(PageInReply),
   /** Why it is lost. */

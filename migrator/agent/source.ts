@@ -6,6 +6,7 @@ import { answerMemory } from '../memory/frozen-memory.ts';
 import { Effort, threadsFor } from '../memory/pace.ts';
 import { PageReaders } from '../memory/page-readers.ts';
 import { whyNotRead } from '../memory/system-page.ts';
+import type { Traffic } from '../transfer/traffic.ts';
 import { Bringing } from './bringing.ts';
 import { Deadlines } from './deadlines.ts';
 import {
@@ -56,7 +57,12 @@ export class SourceSide {
     }));
   }
 
-  async connect(id: string, container: string, url: string): Promise<void> {
+  /** @param to.limitRateBps no more is sent there for this migration, in bits a second */
+  async connect(
+    id: string,
+    container: string,
+    { url, limitRateBps }: { url: string; limitRateBps?: number | undefined },
+  ): Promise<void> {
     engineOf(this.#host, container);
     await this.#host.turns.take(id, container, Deadlines.connectMs, async (signal) => {
       refuseIfBusy(this.#host, container, id);
@@ -64,12 +70,16 @@ export class SourceSide {
       if (known && known.phase !== Phase.connected) throw migrationOver(id, known.phase);
       await this.#dropConnected(container);
       const readers = new PageReaders({ most: threadsFor(this.#host.memory?.workers) });
-      const peer = await Peer.connect({ url, migrationId: id, tls: this.#host.tls, readers, signal });
+      const flow = this.#host.link.flow(url, limitRateBps);
+      const { tls } = this.#host;
+      const peer = await Peer.connect({ url, migrationId: id, tls, flow, readers, signal });
       peer.makeReady();
       this.#peers.set(id, peer);
-      this.#bringing.connect(id, container, url);
+      this.#bringing.connect(id, container, url, flow);
       await this.#host.workspaces.make(id);
-      await this.#host.records.save({ id, container, role: MigrationRole.source, phase: Phase.connected });
+      const limit = limitRateBps === undefined ? {} : { limitRateBps };
+      const role = MigrationRole.source;
+      await this.#host.records.save({ id, container, role, phase: Phase.connected, ...limit });
     });
   }
 
@@ -142,19 +152,33 @@ export class SourceSide {
     this.#record(id, 'memory', Phase.frozen);
   }
 
-  /** Answer for the memory of what is frozen, for as long as it is asked for. The response is this method's. */
-  async memory(id: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { container } = this.#record(id, 'memory', Phase.frozen);
+  /**
+   * Answer for the memory of what is frozen, for as long as it is asked for. The response is this method's.
+   *
+   * @param traffic what the answers are
+   */
+  async memory(
+    id: string,
+    traffic: Traffic,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    const { container, limitRateBps } = this.#record(id, 'memory', Phase.frozen);
     const processes = () => engineOf(this.#host, container).processes(container);
     const signal = this.#whileFrozen(id);
     // Those of the migration stand ready; an agent that was restarted meanwhile has none.
-    const { readers: ready, seen } = this.#peers.get(id) ?? {};
-    const readers = ready ?? new PageReaders({ most: threadsFor(this.#host.memory?.workers) });
+    const peer = this.#peers.get(id);
+    const readers = peer?.readers ?? new PageReaders({ most: threadsFor(this.#host.memory?.workers) });
+    const flow = peer?.flow ?? this.#host.link.flow(request.socket.remoteAddress ?? '', limitRateBps);
     readers.effort = Effort.behind;
     try {
-      await answerMemory(request, response, { processes, readers, seen, signal });
+      const { seen } = peer ?? {};
+      await answerMemory(request, response, { processes, readers, flow, traffic, seen, signal });
     } finally {
-      if (!ready) await readers.close();
+      if (!peer) {
+        flow.close();
+        await readers.close();
+      }
     }
   }
 

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import type { Traffic } from '../transfer/traffic.ts';
 
 /** What can be told of a container on a host, whatever runs it. */
 export const ContainerState = {
@@ -72,15 +73,19 @@ export interface RangeSum {
 }
 
 /** Opens streams to the same engine at the other end of a migration. */
+/** Whose turn on the link it is: files go before layers. */
+export type CarriedAs = typeof Traffic.files | typeof Traffic.layers;
+
 export interface Carrier {
   /**
    * A stream that `receive` is given there. It half-closes: `end()` at one end is 'end' at the other. It finishes once
    * `receive` has settled, and its error is what `receive` failed with. Each costs a round trip, so have few.
    *
    * @param what a name that both ends know: [a-z0-9-]{1,64}
+   * @param as files, when not given; of a frozen container it all goes before what other containers send ahead
    * @throws HoldfastError `LINK_BROKEN`, what the other agent answers
    */
-  open(what: string, signal: AbortSignal): Promise<Duplex>;
+  open(what: string, signal: AbortSignal, as?: CarriedAs): Promise<Duplex>;
 }
 
 /** What was put on the link, by what it is. */

@@ -23,9 +23,8 @@ const GRACE_MS = 500;
 /** No settings of the user's, no RSYNC_… of the environment. */
 const ENVIRONMENT = { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C', HOME: '/nonexistent' };
 
-/** @param rateKibps sends no faster than this, in KiB a second */
-export function startClient(dir: string, run: Run, rateKibps?: number): RsyncProcess {
-  const child = spawn('rsync', clientArguments(run, rateKibps), {
+export function startClient(dir: string, run: Run): RsyncProcess {
+  const child = spawn('rsync', clientArguments(run), {
     cwd: dir,
     env: ENVIRONMENT,
     stdio: ['pipe', 'ignore', 'pipe', 'pipe'],

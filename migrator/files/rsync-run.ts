@@ -58,12 +58,8 @@ const ABILITIES = 'e.LsfxCIvu';
 /** Joins rsync's standard streams with descriptor 3, both ways; ends when the other end has said all. */
 const RELAY = 'exec 5<&0; cat <&5 >&3 & exec cat <&3';
 
-/**
- * In the directory that is sent; a list comes on standard input, each path ended by a NUL.
- *
- * @param rateKibps send no faster than this, in KiB a second
- */
-export function clientArguments(run: Run, rateKibps: number | undefined): string[] {
+/** In the directory that is sent; a list comes on standard input, each path ended by a NUL. */
+export function clientArguments(run: Run): string[] {
   const [letters, ...options] = SHAPES[run];
   return [
     `-${KEEP}${letters}`,
@@ -71,7 +67,6 @@ export function clientArguments(run: Run, rateKibps: number | undefined): string
     ...options,
     '--no-inc-recursive',
     '--blocking-io', // Else the relay's writes would fail whenever rsync is behind with reading.
-    ...(rateKibps === undefined ? [] : [`--bwlimit=${rateKibps}`]),
     ...(hasList(run) ? ['--files-from=-', '--from0'] : []),
     `--rsh=sh -c '${RELAY}'`,
     './',

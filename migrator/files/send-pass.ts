@@ -19,8 +19,6 @@ export interface SendOptions {
   readonly signal: AbortSignal;
   /** Somebody may be writing to the files meanwhile: what vanishes or shrinks under rsync's hands is no error then. */
   readonly running: boolean;
-  /** Send no faster than this, in KiB a second. */
-  readonly rateKibps?: number;
 }
 
 export interface CrossedBytes {
@@ -77,7 +75,7 @@ async function sendRun(
   options: SendOptions,
 ): Promise<void> {
   await wire.sendJson(Kind.begin, { run });
-  const client = startClient(dir, run, options.rateKibps);
+  const client = startClient(dir, run);
   try {
     const outgoing = relayOut(client.said, wire);
     const verdict = hearVerdict(wire, client);

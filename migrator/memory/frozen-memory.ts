@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { crc32 } from 'node:zlib';
+import { anySignal } from '../any-signal.ts';
 import { HoldfastError, toErrorBody } from '../errors.ts';
 import { BufferStore } from '../transfer/buffers.ts';
 import { ByteReader } from '../transfer/byte-reader.ts';
@@ -8,7 +9,9 @@ import { asItIs, encode } from '../transfer/encode.ts';
 import { EncodingChoice } from '../transfer/encoding-choice.ts';
 import { linkBroken } from '../transfer/errors.ts';
 import { CHUNK_BYTES, PAGE_BYTES } from '../transfer/frame.ts';
+import type { LinkFlow } from '../transfer/link-flow.ts';
 import { LinkMeter } from '../transfer/link-meter.ts';
+import type { Traffic } from '../transfer/traffic.ts';
 import { comparePages } from './compare-pages.ts';
 import { AnswerPart, type Ask, encodeReply, readAsk } from './memory-frame.ts';
 import { HASH_BYTES, hasHash } from './page-hash.ts';
@@ -31,6 +34,7 @@ const WORTH_ENCODING_BYTES = 32 * 1024;
  * it was ended by is told to the asker.
  *
  * @param options.processes the container's, by the pids of this host
+ * @param options.flow whose turns it is answered in, as what `traffic` says
  * @param options.readers compare what is only to be compared, and was not seen before
  * @throws HoldfastError `MEMORY_UNREADABLE`, `MEMORY_READER_FAILED`, `LINK_BROKEN`, `IMAGES_DAMAGED`, and the reason of
  *   `signal`
@@ -41,22 +45,29 @@ export async function answerMemory(
   options: {
     processes: () => Promise<readonly number[]>;
     readers: PageReaders;
+    flow: LinkFlow;
+    traffic: Traffic;
     seen?: SeenAhead | undefined;
     signal: AbortSignal;
   },
 ): Promise<void> {
-  const { readers, seen, signal } = options;
+  const { readers, seen, flow, traffic, signal } = options;
   const accepted = request.headers['accept-encoding'] ?? '';
   const codec = codecs.find(({ encoding }) => accepted.split(/\s*,\s*/).includes(encoding));
-  const meter = new LinkMeter();
+  const meter = new LinkMeter({ limitBpms: flow.limitBpms });
   const choice = new EncodingChoice({ codec, meter });
   const buffers = new BufferStore({ sizeBytes: CHUNK_BYTES, keep: AHEAD + 2 });
   const reader = new ByteReader(request, () => {});
+  const gone = new AbortController();
+  response.once('close', () => gone.abort(linkBroken('the asker', 'closed')));
   const abandon = () => request.destroy();
   signal.addEventListener('abort', abandon, { once: true });
   response.on('error', () => {}); // An asker that has gone is noticed at the request.
   response.writeHead(200, { 'content-type': 'application/octet-stream' });
   response.flushHeaders();
+  const stop = anySignal([gone.signal, signal]);
+  const send = (parts: readonly Uint8Array[]) =>
+    flow.send(traffic, parts, (slice) => write(response, slice), stop);
   const memories = new ProcessMemories(await options.processes());
   const written: Promise<void>[] = [];
   let last = Promise.resolve();
@@ -74,7 +85,7 @@ export async function answerMemory(
         await memories.read(ask.pid, ask.address, bytes);
         raw = keepTogether(bytes, hashes, fates);
       }
-      last = answerAfter(last, { ask, fates, raw }, { choice, meter, response });
+      last = answerAfter(last, { ask, fates, raw }, { choice, meter, send });
       last = last.finally(() => buffers.give(buffer));
       last.catch(() => {}); // It is awaited in its turn; until then a failure is not unhandled.
       written.push(last);
@@ -135,7 +146,7 @@ function partsOf(fates: Int8Array): number[] {
 async function answerAfter(
   before: Promise<void>,
   { ask, fates, raw }: { ask: Ask; fates: Int8Array; raw: Buffer },
-  to: { choice: EncodingChoice; meter: LinkMeter; response: ServerResponse },
+  to: { choice: EncodingChoice; meter: LinkMeter; send: (parts: readonly Uint8Array[]) => Promise<void> },
 ): Promise<void> {
   const { encoding, payload } =
     raw.length < WORTH_ENCODING_BYTES ? asItIs(raw) : await encode(raw, to.choice);
@@ -152,9 +163,8 @@ async function answerAfter(
     payload.length,
   );
   await before;
-  await apart();
   to.meter.handed(header.length + payload.length);
-  await write(to.response, [header, payload]);
+  await to.send([header, payload]);
 }
 
 /**
@@ -166,7 +176,8 @@ function apart(): Promise<void> {
 }
 
 /** Settles when the kernel has all of it: no second answer piles up here. */
-function write(response: ServerResponse, parts: readonly Uint8Array[]): Promise<void> {
+async function write(response: ServerResponse, parts: readonly Uint8Array[]): Promise<void> {
+  await apart();
   return new Promise((resolve, reject) => {
     if (response.destroyed) {
       reject(linkBroken('the asker', 'closed'));

@@ -55,7 +55,7 @@ export class Paging {
     const link = (to: Link, use: LinkUse) =>
       new MemoryLink({
         link: to,
-        path: options.path,
+        path: use === LinkUse.urgent ? `${options.path}?urgent=true` : options.path,
         onAnswer: (question, answer, raw) => this.#supply.take(question, answer, raw, use),
         onRefused: (error) => this.#fail(pagesLost(error.message, error)),
       });

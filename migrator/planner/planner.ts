@@ -18,6 +18,8 @@ export interface Wish {
   readonly maxFreezeMs?: number | undefined;
   /** All of the memory is to be at the destination before the app runs on there. */
   readonly verify?: boolean | undefined;
+  /** What may be sent, in bits a second. */
+  readonly limitRateBps?: number | undefined;
 }
 
 /** A plan, and what it needs to learn from how it turns out. */
@@ -51,7 +53,7 @@ export class Planner {
     if (!lazyPages && wish.strategy !== AUTO && fetchesOnDemand(wish.strategy)) {
       throw lazyPagesUnsupported(wish.strategy, destination.host);
     }
-    const met = await measureSituation(wish.container, source, destination, footprint, signal);
+    const met = await measureSituation(wish, source, destination, footprint, signal);
     const situation = { ...met, verify };
     const modelled = PREFERENCE.map((strategy) =>
       predict(strategy, situation, costsOf(strategy, wish.app, past)),
@@ -95,7 +97,7 @@ function lazyPagesUnsupported(strategy: Strategy, host: string): Objection {
 }
 
 async function measureSituation(
-  container: string,
+  { container, limitRateBps }: Wish,
   source: Agent,
   destination: Agent,
   footprint: Footprint,
@@ -106,7 +108,7 @@ async function measureSituation(
     source: await roundTripMs(source, signal),
     destination: await roundTripMs(destination, signal),
   };
-  const { memory, link } = await source.measure(container, destination.url, signal);
+  const { memory, link } = await source.measure(container, { to: destination.url, limitRateBps }, signal);
   const eagerBytes = Math.max(memory.sharedBytes, footprint.memoryBytes - memory.privateBytes);
   return { link, gatewayRttMs, memory, eagerBytes };
 }

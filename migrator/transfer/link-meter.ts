@@ -16,9 +16,13 @@ export class LinkMeter {
   #span: { startedAt: number; ackedBytes: number } | undefined;
   #lastProgressAt: number;
   readonly #now: () => number;
+  readonly #limitBpms: number;
 
-  constructor(now: () => number = () => performance.now()) {
+  /** @param options.limitBpms what the link is given at most: what is handed over in turns never shows its rate */
+  constructor(options: { now?: () => number; limitBpms?: number } = {}) {
+    const { now = () => performance.now(), limitBpms = Number.POSITIVE_INFINITY } = options;
     this.#now = now;
+    this.#limitBpms = limitBpms;
     this.#lastProgressAt = now();
   }
 
@@ -28,7 +32,7 @@ export class LinkMeter {
 
   /** Bytes a millisecond. */
   get rateBpms(): number {
-    return this.#rateBpms;
+    return Math.min(this.#rateBpms, this.#limitBpms);
   }
 
   /** When the other end last acknowledged something, or was first given something to acknowledge. */

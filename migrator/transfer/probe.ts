@@ -3,6 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { anySignal } from '../any-signal.ts';
 import { HoldfastError } from '../errors.ts';
 import type { Link } from './link.ts';
+import type { LinkFlow } from './link-flow.ts';
+import { Traffic } from './traffic.ts';
 
 export const PROBE_PATH = '/v1/probe';
 
@@ -35,18 +37,18 @@ export interface MeasuredLink {
 
 /**
  * Measure a link that is open: a few round trips, then bytes that no one on the way can compress, at most 4 MiB and for
- * no longer than TCP takes to come to full speed.
+ * no longer than TCP takes to come to full speed. They go as what an app that is frozen has left will go.
  *
  * @throws HoldfastError `LINK_BROKEN`, `PROBE_FAILED`
  */
-export async function probeLink(link: Link, signal: AbortSignal): Promise<MeasuredLink> {
+export async function probeLink(link: Link, flow: LinkFlow, signal: AbortSignal): Promise<MeasuredLink> {
   let rttMs = Number.POSITIVE_INFINITY;
   for (let times = 0; times < ROUND_TRIPS; times++) {
     const sentAt = performance.now();
     await link.getJson(PROBE_PATH, signal);
     rttMs = Math.min(rttMs, performance.now() - sentAt);
   }
-  const arrivals = await sendFor(link, budgetMs(rttMs), signal);
+  const arrivals = await sendFor(link, flow, budgetMs(rttMs), signal);
   const rateBpms = rateOf(arrivals);
   if (rateBpms === undefined) {
     throw new HoldfastError(
@@ -58,7 +60,7 @@ export async function probeLink(link: Link, signal: AbortSignal): Promise<Measur
       },
     );
   }
-  return { rttMs, rateBpms };
+  return { rttMs, rateBpms: Math.min(rateBpms, flow.limitBpms) };
 }
 
 export function budgetMs(rttMs: number): number {
@@ -101,7 +103,7 @@ function wholeRate(arrivals: readonly Arrival[]): number | undefined {
 }
 
 /** Send until the time is up or enough was sent, and give up the connection with whatever is still in its buffers. */
-async function sendFor(link: Link, forMs: number, signal: AbortSignal): Promise<Arrival[]> {
+async function sendFor(link: Link, flow: LinkFlow, forMs: number, signal: AbortSignal): Promise<Arrival[]> {
   const arrivals: Arrival[] = [];
   const time = AbortSignal.timeout(Math.ceil(forMs));
   const stop = anySignal([signal, time]);
@@ -125,15 +127,19 @@ async function sendFor(link: Link, forMs: number, signal: AbortSignal): Promise<
         response.once('end', resolve);
       });
       const chunk = randomBytes(CHUNK);
-      let sentBytes = 0;
-      const send = () => {
-        while (sentBytes < MOST_BYTES && !stop.aborted) {
-          sentBytes += chunk.length;
-          if (!request.write(chunk)) return void request.once('drain', send);
+      const write = ([slice]: readonly Uint8Array[]) =>
+        new Promise<void>((taken) => {
+          stop.addEventListener('abort', () => taken(), { once: true });
+          if (request.write(slice)) taken();
+          else request.once('drain', taken);
+        });
+      const send = async () => {
+        for (let sentBytes = 0; sentBytes < MOST_BYTES; sentBytes += chunk.length) {
+          await flow.send(Traffic.difference, [chunk], write, stop);
         }
-        if (!stop.aborted) request.end();
+        request.end();
       };
-      send();
+      send().catch((error: unknown) => (stop.aborted ? resolve() : reject(error)));
     });
   } catch (cause) {
     throw new HoldfastError('PROBE_FAILED', `the link to ${link.peer} broke while it was measured`, {

@@ -3,26 +3,33 @@ import { Duplex } from 'node:stream';
 import { fromErrorBody } from '../errors.ts';
 import { asLinkError, linkBroken, linkStalled } from './errors.ts';
 import type { Link } from './link.ts';
+import type { LinkFlow } from './link-flow.ts';
 import { refusalOf } from './refusal.ts';
 import { StreamFrameParser } from './stream-frame.ts';
+import type { Traffic } from './traffic.ts';
 
 /** Of the other end, which says every second that it is there. */
 const STALL_MS = 5_000;
 const BUFFER_BYTES = 512 * 1024;
+
+interface CallOptions {
+  readonly flow: LinkFlow;
+  readonly traffic: () => Traffic;
+  readonly onIdle: () => void;
+  readonly signal: AbortSignal;
+}
 
 /**
  * Open a stream to the other agent, as one request and its answer: what is written is the request's body, what is read
  * is in the answer. It finishes when the other end says that it has taken in all that was written, and its error is
  * what the other end failed with, if that is what happened.
  *
+ * @param options.flow whose turns it is sent in
+ * @param options.traffic as what it is sent, asked each time
  * @param options.onIdle called when the link is free again
  * @throws HoldfastError `LINK_BROKEN`, what the other agent answers, the reason of `signal`
  */
-export async function callStream(
-  link: Link,
-  path: string,
-  options: { onIdle: () => void; signal: AbortSignal },
-): Promise<Duplex> {
+export async function callStream(link: Link, path: string, options: CallOptions): Promise<Duplex> {
   const { signal } = options;
   await link.open(signal);
   const request = link.request('POST', path, {
@@ -52,8 +59,9 @@ export async function callStream(
 class CalledStream extends Duplex {
   readonly #request: ClientRequest;
   readonly #response: IncomingMessage;
-  readonly #options: { readonly peer: string; readonly onIdle: () => void; readonly signal: AbortSignal };
+  readonly #options: CallOptions & { readonly peer: string };
   readonly #watch: NodeJS.Timeout;
+  readonly #closed = new AbortController();
   readonly #abandon = () => void this.destroy(this.#options.signal.reason as Error);
   #lastByteAt = performance.now();
   #reading = true;
@@ -64,7 +72,7 @@ class CalledStream extends Duplex {
   constructor(
     request: ClientRequest,
     response: IncomingMessage,
-    options: { peer: string; onIdle: () => void; signal: AbortSignal },
+    options: CallOptions & { readonly peer: string },
   ) {
     super({
       readableHighWaterMark: BUFFER_BYTES,
@@ -128,26 +136,38 @@ class CalledStream extends Duplex {
     this.#response.resume();
   }
 
-  /**
-   * Not at once: this may be an answer being taken, and a write to a TLS connection that has more to be read would enter
-   * Node's HTTP parser from within itself.
-   */
   override _writev(
     chunks: readonly { readonly chunk: Buffer }[],
     callback: (error?: Error | null) => void,
   ): void {
-    const settle = (error?: Error | null) => {
-      if (error) this.destroy(asLinkError(error, this.#options.peer));
-      callback(error);
-    };
-    setImmediate(() => {
-      if (this.#request.destroyed) return settle(new Error('closed'));
-      this.#request.cork();
-      chunks.forEach(({ chunk }, index) => {
-        if (index < chunks.length - 1) this.#request.write(chunk);
-        else this.#request.write(chunk, settle);
+    const { flow, traffic, peer } = this.#options;
+    const parts = chunks.map(({ chunk }) => chunk);
+    flow
+      .send(traffic(), parts, (slice) => this.#handOver(slice), this.#closed.signal)
+      .then(
+        () => callback(),
+        (error: Error) => {
+          this.destroy(asLinkError(error, peer));
+          callback(error);
+        },
+      );
+  }
+
+  /**
+   * Not at once: this may be an answer being taken, and a write to a TLS connection that has more to be read would enter
+   * Node's HTTP parser from within itself.
+   */
+  #handOver(parts: readonly Uint8Array[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      setImmediate(() => {
+        if (this.#request.destroyed) return reject(new Error('closed'));
+        this.#request.cork();
+        parts.forEach((part, index) => {
+          if (index < parts.length - 1) this.#request.write(part);
+          else this.#request.write(part, (error) => (error ? reject(error) : resolve()));
+        });
+        this.#request.uncork();
       });
-      this.#request.uncork();
     });
   }
 
@@ -159,6 +179,7 @@ class CalledStream extends Duplex {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     clearInterval(this.#watch);
+    this.#closed.abort(error ?? new Error('closed'));
     this.#options.signal.removeEventListener('abort', this.#abandon);
     // The link is good for the next stream only when both ends are through with this one.
     if (error === null && this.#done && this.writableEnded) this.#response.resume();

@@ -6,12 +6,17 @@ import type { Codec } from './codec.ts';
 import type { Patience } from './encoding-choice.ts';
 import { asLinkError, linkStalled } from './errors.ts';
 import type { Link } from './link.ts';
+import type { LinkFlow } from './link-flow.ts';
 import { LinkMeter } from './link-meter.ts';
 import type { Piece } from './piece.ts';
 import { sendPieces } from './send-pieces.ts';
+import type { Traffic } from './traffic.ts';
 
 export interface UploadOptions {
   readonly link: Link;
+  /** Whose turns it is sent in, and as what. */
+  readonly flow: LinkFlow;
+  readonly traffic: Traffic;
   /** Where to `PUT` the stream. */
   readonly path: string;
   /** Called anew should the link have broken while it stood ready. Its signal fires as soon as the upload has failed. */
@@ -48,7 +53,7 @@ export async function upload(options: UploadOptions): Promise<{ imageBytes: numb
 
 class Upload {
   readonly #options: UploadOptions;
-  readonly #meter = new LinkMeter();
+  readonly #meter: LinkMeter;
   readonly #request: ClientRequest;
   readonly #stop = new AbortController();
   #allHanded = false;
@@ -56,6 +61,7 @@ class Upload {
 
   constructor(options: UploadOptions) {
     this.#options = options;
+    this.#meter = new LinkMeter({ limitBpms: options.flow.limitBpms });
     this.#request = options.link.request('PUT', options.path, {
       'content-type': 'application/octet-stream',
       'transfer-encoding': 'chunked',
@@ -91,9 +97,11 @@ class Upload {
   }
 
   async #send(): Promise<void> {
-    const { pieces, codec, patience } = this.#options;
-    const write = (parts: readonly Uint8Array[]) => this.#write(parts);
-    await sendPieces({ pieces, codec, patience, meter: this.#meter, write, signal: this.#stop.signal });
+    const { pieces, codec, patience, flow, traffic } = this.#options;
+    const { signal } = this.#stop;
+    const handOver = (parts: readonly Uint8Array[]) => this.#write(parts);
+    const write = (parts: readonly Uint8Array[]) => flow.send(traffic, parts, handOver, signal);
+    await sendPieces({ pieces, codec, patience, meter: this.#meter, write, signal });
     this.#allHanded = true;
     this.#request.end();
   }

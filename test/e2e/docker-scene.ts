@@ -68,7 +68,10 @@ export class DockerScene extends Scene {
         ...rest,
         lab: docker.lab,
         idle: true,
-        agent: (settings) => dockerSettings(settings, others),
+        agent(settings, host) {
+          dockerSettings(settings, others);
+          rest.agent?.(settings, host);
+        },
       });
       const load = await RemoteLoad.start({ url: system.url, ratePerS, postShare, clients: 24 });
       return new DockerScene(docker, system, load, first);

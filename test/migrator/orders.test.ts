@@ -27,6 +27,16 @@ t.test('an order names the container and where it runs; the strategy is the plan
   t.match(orderOf({ app: 'shop', to: 'b', ...asked }, known), asked, 'unless something else is asked for');
 });
 
+t.test('the rate is as ordered, else as the app is configured, else without a limit', async (t) => {
+  const hold = { drainTimeoutMs: 100, maxHoldMs: 400 };
+  const configured = { ...known, apps: new Map([['shop', { container: 'till', hold, limitRateBps: 5e6 }]]) };
+  const rateOf = (request: Partial<MigrationRequest>, against: Known) =>
+    orderOf({ app: 'shop', to: 'b', ...request }, against).limitRateBps;
+  t.equal(rateOf({}, known), undefined);
+  t.equal(rateOf({}, configured), 5e6);
+  t.equal(rateOf({ limitRateBps: 7e6 }, configured), 7e6);
+});
+
 t.test('ids are file names, and sort by the time of the order', async (t) => {
   const { id } = orderOf({ app: 'shop', to: 'b' }, known);
   t.match(id, /^\d{8}-\d{6}-[0-9a-f]{6}$/);

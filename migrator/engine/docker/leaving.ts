@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { HoldfastError } from '../../errors.ts';
 import { mappedFiles } from '../../files/mapped-files.ts';
 import { MovingTree } from '../../files/moving-tree.ts';
+import { Traffic } from '../../transfer/traffic.ts';
 import type { CarriedBytes, Carrier, Workspace } from '../engine.ts';
 import { type Hands, NEVER } from './hands.ts';
 import { sendThroughBreaks } from './image/send-through-breaks.ts';
@@ -58,7 +59,7 @@ export class Leaving {
     const leave = await this.#leave(name, workspace, signal);
     let layerBytes = 0;
     if (!leave.madeThere) {
-      const open = (signal: AbortSignal) => carrier.open(What.image, signal);
+      const open = (signal: AbortSignal) => carrier.open(What.image, signal, Traffic.layers);
       layerBytes = (await sendThroughBreaks(docker, leave.settings.imageId, open, signal)).bytesSent;
       const container = await carrier.open(What.container, signal);
       container.end(JSON.stringify(leave.settings));

@@ -55,6 +55,15 @@ t.test('a strategy may be chosen, and no other than those there are', async (t) 
   t.notOk(record.steps.some(({ step }: { step: string }) => step === 'pre-copy'));
 });
 
+t.test('a rate may be given, in bits or in bytes', async (t) => {
+  const { url } = await toyFleet(t);
+  const order = ['migrate', 'shop', '--to', 'b', '--admin', url, '--json', '--limit-rate'];
+  t.match(await gateway([...order, '200k']), { code: 2, stderr: /as 200mbit or 25MB\/s/ });
+  const { code, stdout } = await gateway([...order, '25MB/s']);
+  t.equal(code, 0);
+  t.equal(JSON.parse(stdout).limitRateBps, 200e6);
+});
+
 t.test('a move that was rolled back exits 1 and says what failed', async (t) => {
   const { url, world } = await toyFleet(t);
   world.faults.set('b.restore', Fault.refuses);

@@ -11,7 +11,9 @@ import { codecs } from '../../../migrator/transfer/codec.ts';
 import { CHUNK_BYTES, PAGE_BYTES } from '../../../migrator/transfer/frame.ts';
 import { readImages } from '../../../migrator/transfer/image-reader.ts';
 import type { Piece } from '../../../migrator/transfer/piece.ts';
+import { Traffic } from '../../../migrator/transfer/traffic.ts';
 import { type UploadOptions, upload } from '../../../migrator/transfer/upload.ts';
+import { alone } from '../transfer/alone.ts';
 import type { Loopback } from '../transfer/loopback.ts';
 
 /** The memory of a process, or of a shared area: which page (see `page`) stands at which address. */
@@ -92,7 +94,8 @@ export function sendChanged(ends: Loopback, ahead: Ahead): Promise<number> {
 export async function put(ends: Loopback, pieces: UploadOptions['pieces']): Promise<number> {
   const link = ends.link();
   const signal = AbortSignal.timeout(30_000);
-  await upload({ link, path: '/images', pieces, codec: codecs[0], stallMs: 10_000, signal });
+  const sent = { flow: alone(), traffic: Traffic.difference };
+  await upload({ link, ...sent, path: '/images', pieces, codec: codecs[0], stallMs: 10_000, signal });
   return link.bytesSent;
 }
 

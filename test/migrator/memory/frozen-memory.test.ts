@@ -10,6 +10,8 @@ import { HASH_BYTES, writeHash } from '../../../migrator/memory/page-hash.ts';
 import { ByteReader } from '../../../migrator/transfer/byte-reader.ts';
 import { codecOf } from '../../../migrator/transfer/codec.ts';
 import { PAGE_BYTES } from '../../../migrator/transfer/frame.ts';
+import { Traffic } from '../../../migrator/transfer/traffic.ts';
+import { alone } from '../transfer/alone.ts';
 import { startApp, textOf } from './app.ts';
 import { testReaders } from './readers.ts';
 
@@ -55,7 +57,8 @@ interface Asker {
 async function connect(t: Test, pids: readonly number[], encodings = ''): Promise<Asker> {
   const readers = testReaders(t);
   const server = createServer((request, response) => {
-    const options = { processes: async () => pids, readers, signal: AbortSignal.timeout(20_000) };
+    const sent = { flow: alone(), traffic: Traffic.faults };
+    const options = { processes: async () => pids, readers, ...sent, signal: AbortSignal.timeout(20_000) };
     answerMemory(request, response, options).catch(() => {});
   });
   server.listen(0, '127.0.0.1');

@@ -9,7 +9,7 @@ const codec = codecs[0];
 /** A link that has shown this rate, with nothing under way. */
 function linkOf(rateBpms: number): LinkMeter {
   let now = 0;
-  const meter = new LinkMeter(() => now);
+  const meter = new LinkMeter({ now: () => now });
   meter.handed(22 * CHUNK);
   meter.acked(CHUNK);
   now += (20 * CHUNK) / rateBpms;
@@ -81,7 +81,7 @@ t.test('what does not shrink is tried at growing intervals', async (t) => {
 
 t.test('the rate of an idle link is not taken for its best', async (t) => {
   let now = 0;
-  const meter = new LinkMeter(() => now);
+  const meter = new LinkMeter({ now: () => now });
   meter.handed(1000);
   meter.acked(1000);
   const before = meter.rateBpms;

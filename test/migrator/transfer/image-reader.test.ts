@@ -5,7 +5,9 @@ import t from 'tap';
 import { BufferStore } from '../../../migrator/transfer/buffers.ts';
 import { CHUNK_BYTES } from '../../../migrator/transfer/frame.ts';
 import { readImages } from '../../../migrator/transfer/image-reader.ts';
+import { Traffic } from '../../../migrator/transfer/traffic.ts';
 import { upload } from '../../../migrator/transfer/upload.ts';
+import { alone } from './alone.ts';
 import { type Loopback, loopback } from './loopback.ts';
 
 const signal = AbortSignal.timeout(20_000);
@@ -14,6 +16,8 @@ const signal = AbortSignal.timeout(20_000);
 function send(ends: Loopback, written: Promise<void>, onData: () => void = () => {}) {
   return upload({
     link: ends.link(),
+    flow: alone(),
+    traffic: Traffic.difference,
     path: '/images',
     async *pieces(buffers, stop) {
       for await (const piece of readImages(ends.inDir, buffers, { written, signal: stop })) {

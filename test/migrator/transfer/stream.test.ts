@@ -13,7 +13,9 @@ import { Role } from '../../../migrator/pki/role.ts';
 import { Link } from '../../../migrator/transfer/link.ts';
 import { answerStream } from '../../../migrator/transfer/stream-answer.ts';
 import { callStream } from '../../../migrator/transfer/stream-call.ts';
+import { Traffic } from '../../../migrator/transfer/traffic.ts';
 import { makePki } from '../agent/two-hosts.ts';
+import { alone } from './alone.ts';
 import { relay } from './loopback.ts';
 
 type Take = (stream: Duplex, signal: AbortSignal) => Promise<void>;
@@ -53,7 +55,8 @@ async function receiver(
     server.close();
   });
   let idle = 0;
-  const open = (signal = soon()) => callStream(link, '/', { onIdle: () => idle++, signal });
+  const open = (signal = soon()) =>
+    callStream(link, '/', { flow: alone(), traffic: () => Traffic.files, onIdle: () => idle++, signal });
   return { open, link, outcomes, timesIdle: () => idle };
 }
 

@@ -5,7 +5,9 @@ import t from 'tap';
 import { codecs } from '../../../migrator/transfer/codec.ts';
 import { readImages } from '../../../migrator/transfer/image-reader.ts';
 import type { Link } from '../../../migrator/transfer/link.ts';
+import { Traffic } from '../../../migrator/transfer/traffic.ts';
 import { upload } from '../../../migrator/transfer/upload.ts';
+import { alone } from './alone.ts';
 import { loopback, relay } from './loopback.ts';
 
 const MIB = 1 << 20;
@@ -14,6 +16,8 @@ function uploadImages(link: Link, dir: string, options: { codec?: undefined; sta
   const codec = 'codec' in options ? options.codec : codecs[0];
   return upload({
     link,
+    flow: alone(),
+    traffic: Traffic.difference,
     path: '/images',
     pieces: (buffers, signal) => readImages(dir, buffers, { signal }),
     codec,
@@ -136,6 +140,8 @@ t.test('an upload that is called off ends with its reason, and the other end hea
   await ready.open(stop.signal);
   const sending = upload({
     link: ready,
+    flow: alone(),
+    traffic: Traffic.difference,
     path: '/images',
     pieces: (buffers, signal) => readImages(inDir, buffers, { signal }),
     codec: undefined,
