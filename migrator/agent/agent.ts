@@ -4,10 +4,10 @@ import type { TlsMaterial } from '../pki/tls-files.ts';
 import { LinkShare } from '../transfer/link-share.ts';
 import { DestinationSide } from './destination.ts';
 import type { HostContext } from './host.ts';
-import { keep } from './keep.ts';
 import { MigrationRole } from './protocol.ts';
-import { isOver, Phase, RecordStore } from './records.ts';
+import { isOver, RecordStore } from './records.ts';
 import { createServer } from './server.ts';
+import { settle } from './settle.ts';
 import { SourceSide } from './source.ts';
 import { Turns } from './turns.ts';
 import { Workspaces } from './workspaces.ts';
@@ -53,14 +53,26 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   }
   const records = await RecordStore.open(options.stateDir);
   const link = new LinkShare(options);
-  const host: HostContext = { ...options, records, workspaces, turns: new Turns(), link };
+  const closing = new AbortController();
+  const host: HostContext = {
+    ...options,
+    records,
+    workspaces,
+    turns: new Turns(),
+    link,
+    closing: closing.signal,
+  };
   const source = new SourceSide(host);
   const destination = new DestinationSide(host);
   await recover(host, source, destination);
-  const server = await createServer({ ...options, hostContext: host, source, destination });
+  const server = await createServer({ ...options, hostContext: host, source, destination }).catch((error) => {
+    closing.abort();
+    throw error;
+  });
   return {
     port: server.port,
     async close() {
+      closing.abort();
       await server.close();
       await destination.close();
       source.close();
@@ -78,9 +90,8 @@ async function recover(host: HostContext, source: SourceSide, destination: Desti
     );
     await (role === MigrationRole.source ? source.recover(record) : destination.recover(record));
   }
-  // Nobody else tells an engine of a commit that its agent did not live to tell it of.
-  const last = new Map(host.records.all().map((record) => [record.container, record]));
-  for (const { phase, container } of last.values()) if (phase === Phase.committed) keep(host, container);
+  // Nobody else tells an engine of an end that its agent did not live to tell it of.
+  for (const container of host.engines.flatMap((engine) => engine.containers())) settle(host, container);
   const alive = host.records.all().filter((record) => !isOver(record));
   await host.workspaces.sweep(new Set(alive.map((record) => record.id)));
 }

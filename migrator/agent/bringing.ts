@@ -5,6 +5,7 @@ import { LinkCarrier } from './carrier.ts';
 import { Deadlines } from './deadlines.ts';
 import { engineOf, type HostContext, wrongPhase } from './host.ts';
 import type { BringReply } from './protocol.ts';
+import { settle } from './settle.ts';
 import { busy } from './turns.ts';
 
 interface UnderWay {
@@ -83,7 +84,8 @@ export class Bringing {
       const soon = AbortSignal.timeout(Deadlines.letGoMs);
       await engineOf(this.#host, container).belongings?.letGo(container, soon);
     } catch (err) {
-      this.#host.log.warn({ migrationId: id, container, err }, 'its files may still be watched');
+      this.#host.log.warn({ migrationId: id, container, err }, 'the engine has not let go of it yet');
+      settle(this.#host, container);
     }
   }
 

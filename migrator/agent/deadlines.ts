@@ -15,8 +15,8 @@ export const Deadlines = {
   /** Of an image and files, over whatever link. */
   bringMs: 3_600_000,
   standByMs: 60_000,
-  keepMs: 20_000,
   letGoMs: 20_000,
+  settleMs: 60_000,
   freezeMs: 10_000,
   dumpMs: 120_000,
   sendMs: 300_000,

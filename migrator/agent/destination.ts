@@ -12,7 +12,6 @@ import {
   unknownMigration,
   wrongPhase,
 } from './host.ts';
-import { keep } from './keep.ts';
 import { Leases, leasedRecord } from './lease.ts';
 import { Pagers } from './pagers.ts';
 import {
@@ -23,6 +22,7 @@ import {
   type Upload,
 } from './protocol.ts';
 import { isOver, type MigrationRecord, Phase } from './records.ts';
+import { settle } from './settle.ts';
 import { TakingIn } from './taking-in.ts';
 
 const RETRY_MS = 1_000;
@@ -167,7 +167,7 @@ export class DestinationSide {
         return;
       }
       this.#pagers.forget(id);
-      keep(this.#host, record.container);
+      settle(this.#host, record.container);
       // A directory left over is not worth the gateway's second thoughts: the next start sweeps it away.
       await this.#host.workspaces.remove(id).catch((error: unknown) => {
         this.#host.log.warn({ migrationId: id, err: error }, 'the workspace could not be removed');
@@ -247,7 +247,7 @@ export class DestinationSide {
       if (isForGood(record)) throw migrationOver(id, record.phase);
       if (isOver(record)) return;
       await this.takingIn.stop(id);
-      await engineOf(this.#host, container).remove(container, signal);
+      await engineOf(this.#host, container).discard(container, signal);
       await this.#pagers.stop(id, signal);
       await this.#host.workspaces.remove(id);
       await this.#host.records.save({ ...record, phase });

@@ -21,6 +21,8 @@ export interface HostContext {
   /** For how long memory that is still at the source may be out of reach before whoever needs it is given up. */
   readonly pagesStallMs: number;
   readonly log: Logger;
+  /** Fires when the agent ends. */
+  readonly closing: AbortSignal;
 }
 
 /** @throws HoldfastError `CONTAINER_UNKNOWN` */

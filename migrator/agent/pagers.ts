@@ -6,9 +6,9 @@ import { adoptPager, type Pager, startPager } from '../pager/pager.ts';
 import { type PagerFigures, PagerState, type PagerStatus } from '../pager/protocol.ts';
 import { Deadlines } from './deadlines.ts';
 import { engineOf, type HostContext, unknownMigration, wrongPhase } from './host.ts';
-import { keep } from './keep.ts';
 import type { PageInReply } from './protocol.ts';
 import { type MigrationRecord, Phase } from './records.ts';
+import { settle } from './settle.ts';
 
 const RETRY_MS = 1_000;
 
@@ -159,11 +159,11 @@ export class Pagers {
     await turns.take(id, container, Deadlines.undoMs, async (signal) => {
       if (status?.state === PagerState.complete) {
         await records.save({ ...known, phase: Phase.committed, pageIn: replyOf(status.figures) });
-        keep(this.#host, container);
+        settle(this.#host, container);
       } else {
         const error = toErrorBody(lostBy(status?.error));
         log.error({ migrationId: id, container, error }, 'the instance is gone: its pages are lost');
-        await engineOf(this.#host, container).remove(container, signal);
+        await engineOf(this.#host, container).discard(container, signal);
         await records.save({ ...known, phase: Phase.lost, error });
       }
       await workspaces.remove(id);

@@ -113,9 +113,9 @@ export interface Belongings {
   ): Promise<void>;
   /** Destination, shortly before the freeze: whatever of a restore does not need the images. */
   standBy(name: string, workspace: Workspace, signal: AbortSignal): Promise<void>;
-  /** Destination: the container is for good, with all of its memory. May be repeated, also much later. */
+  /** Destination: the container is for good, with all of its memory. May be repeated, also where there was no move. */
   keep(name: string, signal: AbortSignal): Promise<void>;
-  /** Source: the migration is over, however it ended; nothing is watched for it any more. May be repeated. */
+  /** Source: the migration is over, however it ended; nothing is watched for it any more. May be repeated as well. */
   letGo(name: string, signal: AbortSignal): Promise<void>;
 }
 
@@ -135,6 +135,11 @@ export interface Engine {
   start(name: string, signal: AbortSignal): Promise<void>;
   /** Kill and forget the container, frozen or not. Settles at once when there is none. */
   remove(name: string, signal: AbortSignal): Promise<void>;
+  /**
+   * Destination: kill and forget what was made for a move since `prepare`, however far that came, and whether or not the
+   * rest of the engine answers. Anything else of that name stays.
+   */
+  discard(name: string, signal: AbortSignal): Promise<void>;
 
   /** Source: what stands against a move, and what the move will carry. Touches nothing the app can notice. */
   examine(name: string, signal: AbortSignal): Promise<{ footprint: Footprint; findings: Finding[] }>;

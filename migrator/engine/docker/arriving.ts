@@ -10,9 +10,11 @@ import { restoreArgs } from '../oci/restore.ts';
 import type { Hands } from './hands.ts';
 import { receiveImage } from './image/receive-image.ts';
 import type { ImageSpool } from './image/spool.ts';
+import { within } from './image/within.ts';
 import { What } from './leaving.ts';
 import { mountAnew } from './overlay.ts';
 import type { Places } from './places.ts';
+import { putBack } from './restart-policy.ts';
 import { type Announcement, announceRestore, forgetAnnouncement } from './runtime/announcement.ts';
 import { RUNTIME } from './runtime/install.ts';
 import type { AtStart } from './runtime/wrapper.ts';
@@ -122,7 +124,7 @@ export class Arriving {
       atStart,
     });
     try {
-      await orAborted(started, signal);
+      await within(started, signal);
       return { code: 0, said: '' };
     } catch (error) {
       if (signal.aborted) throw error;
@@ -137,11 +139,16 @@ export class Arriving {
   }
 
   /** End the wait, if there is one. Settles when Docker answers for the container again. */
-  async callOff(name: string): Promise<void> {
+  async callOff(name: string, signal: AbortSignal): Promise<void> {
     const arrival = this.#arrivals.get(name);
-    await arrival?.announcement?.callOff();
-    await arrival?.started?.catch(() => {});
-    if (arrival) arrival.started = undefined;
+    if (arrival === undefined) return;
+    await arrival.announcement?.callOff();
+    if (arrival.started !== undefined)
+      await within(
+        arrival.started.catch(() => {}),
+        signal,
+      );
+    arrival.started = undefined;
   }
 
   /** Nothing is left of it here but what it is for the next one to find: its image, its volumes. */
@@ -158,7 +165,7 @@ export class Arriving {
     if (hand?.role !== 'arriving') return;
     const { id, restartPolicy } = hand;
     if (id !== undefined && restartPolicy !== undefined) {
-      await this.#api(signal).updateContainer(id, { RestartPolicy: restartPolicy });
+      await putBack(this.#api(signal), id, restartPolicy, signal);
     }
     this.#arrivals.delete(name);
     await hands.clear(name);
@@ -218,18 +225,4 @@ async function jsonFrom(stream: Duplex): Promise<unknown> {
     chunks.push(chunk);
   }
   return JSON.parse(Buffer.concat(chunks).toString('utf8'));
-}
-
-async function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  let abandon = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    abandon = () => reject(signal.reason);
-    signal.addEventListener('abort', abandon, { once: true });
-  });
-  if (signal.aborted) abandon();
-  try {
-    await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', abandon);
-  }
 }

@@ -17,12 +17,13 @@ import { Arriving } from './arriving.ts';
 import type { DockerContainer } from './config.ts';
 import { Hands } from './hands.ts';
 import { ImageSpool } from './image/spool.ts';
+import { within } from './image/within.ts';
 import { Leaving } from './leaving.ts';
 import { ownTmpfs } from './own-tmpfs.ts';
 import { Places } from './places.ts';
 import { admitDocker, examineDocker } from './preflight.ts';
 import { publishedAt } from './published.ts';
-import { killRestore, removeContainer } from './removal.ts';
+import { killProcesses, killRestore, removeContainer } from './removal.ts';
 import { WITH_CGROUP_NAMESPACE } from './runtime/announcement.ts';
 import { AtStart } from './runtime/wrapper.ts';
 import { dockerApi } from './settings/docker-api.ts';
@@ -102,15 +103,24 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
 
   const remove = async (name: string, signal: AbortSignal) => {
     const hand = await hands.get(name);
-    if (hand?.role === 'arriving') await endWait(name, hand.id);
+    if (hand?.role === 'arriving') {
+      await discard(name, signal);
+      return;
+    }
     await removeContainer(docker, { name, dockerName: dockerName(name), places }, hand, signal);
-    if (hand?.role === 'arriving') await arriving.forget(name, hand.id);
-    else await hands.clear(name);
+    await hands.clear(name);
   };
 
-  async function endWait(name: string, id: string | undefined): Promise<void> {
-    if (id !== undefined) await killRestore(id);
-    await arriving.callOff(name);
+  async function discard(name: string, signal: AbortSignal): Promise<void> {
+    const hand = await hands.get(name);
+    if (hand?.role !== 'arriving') return; // Nothing was made here; whatever has the name is another's.
+    if (hand.id !== undefined) {
+      await killRestore(hand.id);
+      await killProcesses(places, name, hand.id, signal);
+    }
+    await arriving.callOff(name, signal);
+    await removeContainer(docker, { name, dockerName: dockerName(name), places }, hand, signal);
+    await arriving.forget(name, hand.id);
   }
 
   async function restore(
@@ -125,7 +135,7 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
       (until) => arriving.restore(name, workspace, { memory, atStart, signal: until }),
       {
         cleanUp: async () => {
-          await remove(name, soon()).catch((err: unknown) => {
+          await discard(name, soon()).catch((err: unknown) => {
             log.warn({ container: name, err }, 'cleaning up after a failure failed itself');
           });
         },
@@ -136,7 +146,10 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
   }
 
   const belongings: Belongings = {
-    sendAhead: (name, workspace, carrier, signal) => leaving.sendAhead(name, workspace, carrier, signal),
+    async sendAhead(name, workspace, carrier, signal) {
+      await arriving.keep(name, signal); // Of the move that brought it here, where Docker could not be told then.
+      return leaving.sendAhead(name, workspace, carrier, signal);
+    },
     sendRest: (name, workspace, carrier, signal) => leaving.sendRest(name, workspace, carrier, signal),
     receive: (name, _workspace, what, stream, signal) => arriving.receive(name, what, stream, signal),
     standBy: (name, _workspace, signal) => arriving.standBy(name, signal),
@@ -171,7 +184,7 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
           mend: 'remove it first',
         });
       }
-      await dockerApi(docker, signal).startContainer(found.Id);
+      await within(dockerApi(docker, signal).startContainer(found.Id), signal);
       await waitUntilHealthy(name, signal);
       log.info({ container: name }, 'container started');
     },
@@ -185,6 +198,8 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
       }
       await remove(name, signal);
     },
+
+    discard,
 
     async examine(name, signal) {
       await makeReadyToDump();

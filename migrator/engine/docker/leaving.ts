@@ -9,6 +9,7 @@ import { Traffic } from '../../transfer/traffic.ts';
 import type { CarriedBytes, Carrier, Workspace } from '../engine.ts';
 import { type Hands, NEVER } from './hands.ts';
 import { sendThroughBreaks } from './image/send-through-breaks.ts';
+import { putBack } from './restart-policy.ts';
 import { type DockerApi, dockerApi } from './settings/docker-api.ts';
 import { type DockerSettings, describe, leaveVolumes, type VolumeLedger } from './settings/settings.ts';
 import { type Tree, treesOf, WRITTEN } from './trees.ts';
@@ -104,9 +105,7 @@ export class Leaving {
     const hand = await hands.get(name);
     if (hand?.role !== 'leaving') return;
     const api = this.#api(signal);
-    if (await api.container(hand.id)) {
-      await api.updateContainer(hand.id, { RestartPolicy: hand.restartPolicy });
-    }
+    await putBack(api, hand.id, hand.restartPolicy, signal);
     await hands.clear(name);
   }
 
@@ -121,12 +120,17 @@ export class Leaving {
     if (found === undefined) throw new HoldfastError('CONTAINER_NOT_RUNNING', `${name} is absent here`);
     const trees = new Map<Tree, MovingTree>();
     const leave = { migrationId, id: found.Id, settings, trees, madeThere: false };
-    this.#leaves.set(name, leave);
-    for (const tree of await treesOf(api, found, settings.volumes)) {
-      // Of what is written by way of an overlay nobody is told who watches the layer.
-      const walk = tree.what === WRITTEN;
-      trees.set(tree, await MovingTree.open(tree.dir, { log, signal, walk, scratchDir: workDir }));
+    try {
+      for (const tree of await treesOf(api, found, settings.volumes)) {
+        // Of what is written by way of an overlay nobody is told who watches the layer.
+        const walk = tree.what === WRITTEN;
+        trees.set(tree, await MovingTree.open(tree.dir, { log, signal, walk, scratchDir: workDir }));
+      }
+    } catch (error) {
+      for (const tree of trees.values()) await tree.close().catch(() => {});
+      throw error;
     }
+    this.#leaves.set(name, leave); // With all of its trees, or none.
     return leave;
   }
 

@@ -23,17 +23,27 @@ export async function removeContainer(
   if (found === undefined) return;
   const { Id, HostConfig } = found;
   if (HostConfig.RestartPolicy.Name !== NEVER.Name) await api.updateContainer(Id, { RestartPolicy: NEVER });
-  const place = places.existing(name) ?? (await places.learn(name, Id).catch(() => undefined));
-  if (place?.id === Id) {
-    // What is frozen takes Docker's signal only once it runs again, which it must not.
-    const { cgroup } = await readState(place);
-    await cgroup.kill(signal);
-    await killOperation(place.operationFile, signal);
-    await rm(place.operationFile, { force: true });
-    await cgroup.kill(signal);
-  }
+  // What is frozen takes Docker's signal only once it runs again, which it must not.
+  await killProcesses(places, name, Id, signal);
   await api.removeContainer(Id);
   places.forget(name);
+}
+
+/** Kill what a container consists of, without asking Docker: it may be away, and the processes live on without it. */
+export async function killProcesses(
+  places: Places,
+  name: string,
+  id: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const known = places.existing(name);
+  const place = known?.id === id ? known : await places.learn(name, id).catch(() => undefined);
+  if (place === undefined) return; // No shim has it.
+  const { cgroup } = await readState(place);
+  await cgroup.kill(signal);
+  await killOperation(place.operationFile, signal);
+  await rm(place.operationFile, { force: true });
+  await cgroup.kill(signal);
 }
 
 /** During a move only what is in its hands; otherwise whatever has the name. */

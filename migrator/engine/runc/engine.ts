@@ -50,6 +50,11 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
     signal,
   });
 
+  const remove = async (name: string, signal: AbortSignal) => {
+    configOf(name);
+    await removeContainer(paths, name, signal);
+  };
+
   return {
     name: 'runc',
     containers: () => Object.keys(containers),
@@ -85,10 +90,9 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
       log.info({ container: name }, 'container started');
     },
 
-    async remove(name, signal) {
-      configOf(name);
-      await removeContainer(paths, name, signal);
-    },
+    remove,
+    // Whatever is in its directories was made by this engine.
+    discard: remove,
 
     async examine(name, signal) {
       return examineContainer({ ...configOf(name), name }, await stateOf(name), signal);

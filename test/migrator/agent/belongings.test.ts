@@ -147,8 +147,42 @@ t.test('a source that was started anew watches nothing of what was there before'
   await a.crash();
   a.engine.calls.length = 0;
   await a.start();
-  t.same(a.engine.calls, ['letGo']);
+  t.equal(a.engine.calls[0], 'letGo');
   await t.rejects(a.agent.bring('m1', soon()), { code: 'MIGRATION_OVER' });
+});
+
+for (const call of ['keep', 'letGo']) {
+  t.test(`an engine that is away for its ${call} is told when it is back`, async (t) => {
+    const hosts = await twoHostsWithFiles(t);
+    const { a, b } = hosts;
+    const { engine } = call === 'keep' ? b : a;
+    const away = new HoldfastError('DOCKER_UNREACHABLE', 'it does not answer', { retryable: true });
+    let asked = 0;
+    const back = new Promise<void>((resolve) => {
+      engine.before.set(call, async () => {
+        asked += 1;
+        if (asked < 3) throw away;
+        resolve();
+      });
+    });
+    await migrateUpTo(call === 'keep' ? 'commit' : 'connect', hosts);
+    await a.agent[call === 'keep' ? 'finish' : 'thaw']('m1', soon());
+    await back;
+    t.ok(asked >= 3);
+  });
+}
+
+t.test('an engine that was not told of an end is told by the next agent', async (t) => {
+  const hosts = await twoHostsWithFiles(t);
+  const { b } = hosts;
+  await migrateUpTo('commit', hosts);
+  await b.crash();
+  const told = new Promise<void>((resolve) => {
+    b.engine.before.set('keep', async () => resolve());
+  });
+  await b.start();
+  await told;
+  t.notOk(b.engine.calls.includes('remove'));
 });
 
 t.test(

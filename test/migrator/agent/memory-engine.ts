@@ -63,7 +63,7 @@ export class MemoryEngine implements Engine {
       },
       standBy: (_name, _workspace, signal) => this.#call('standBy', signal),
       keep: (_name, signal) => this.#call('keep', signal),
-      letGo: async () => void this.calls.push('letGo'),
+      letGo: (_name, signal) => this.#call('letGo', signal),
     };
   }
 
@@ -83,6 +83,10 @@ export class MemoryEngine implements Engine {
   async remove(name: string, signal: AbortSignal): Promise<void> {
     await this.#call('remove', signal);
     this.states.delete(name);
+  }
+
+  async discard(name: string, signal: AbortSignal): Promise<void> {
+    await this.remove(name, signal);
   }
 
   async examine(name: string, signal: AbortSignal) {

@@ -15,7 +15,7 @@ export const CONTAINER_FIELDS: Fields = {
   ResolvConfPath: generated(MADE_HERE),
   HostnamePath: generated(MADE_HERE),
   HostsPath: generated(MADE_HERE),
-  LogPath: generated(MADE_HERE, 'what was logged before the move stays at the source'),
+  LogPath: generated(MADE_HERE, "what was logged before the move goes with the source's container"),
   Name: carried('--name'),
   RestartCount: generated(STATE),
   Driver: checked('the storage driver', 'overlay2 at both ends'),

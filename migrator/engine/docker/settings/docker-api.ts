@@ -1,3 +1,4 @@
+import { text } from 'node:stream/consumers';
 import type Docker from 'dockerode';
 import { HoldfastError } from '../../../errors.ts';
 import type {
@@ -27,6 +28,8 @@ export interface DockerApi {
   /** Settles when Docker has started it, whatever becomes of the signal. */
   startContainer(id: string): Promise<void>;
   updateContainer(id: string, body: Readonly<Record<string, unknown>>): Promise<void>;
+  /** Whether somebody has stopped or killed it since, as far as dockerd remembers: no longer than it runs itself. */
+  wasEndedByHand(id: string, since: string): Promise<boolean>;
 }
 
 export interface ExecSession {
@@ -87,6 +90,12 @@ export function dockerApi(docker: Docker, signal: AbortSignal): DockerApi {
     async updateContainer(id, body) {
       const options = bodyOnly<object>(body, signal);
       await ask(`update the container ${id}`, docker.getContainer(id).update(options));
+    },
+    async wasEndedByHand(id, since) {
+      const filters = { container: [id], event: ['kill', 'stop'] };
+      const times = { since: Date.parse(since) / 1000, until: Date.now() / 1000 };
+      const told = docker.getEvents({ ...times, filters, ...options }).then(text);
+      return (await ask<string>(`tell what was done to ${id}`, told)) !== '';
     },
     async removeContainer(id) {
       const container = docker.getContainer(id);

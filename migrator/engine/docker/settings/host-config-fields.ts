@@ -22,7 +22,7 @@ export const HOST_CONFIG_FIELDS: Fields = {
   ContainerIDFile: generated('--cidfile', 'a file of whoever made the container'),
   LogConfig: carried(
     '--log-driver, --log-opt',
-    'the driver must be at the destination, whose daemon may add options; what was logged before the move stays at the source',
+    "the driver must be at the destination, whose daemon may add options; what was logged before the move goes with the source's container",
   ),
   NetworkMode: translated(
     '--network',

@@ -27,6 +27,9 @@ export interface Inspected {
 export interface InspectedState {
   readonly Status: string;
   readonly Pid: number;
+  readonly ExitCode: number;
+  /** RFC 3339. */
+  readonly StartedAt: string;
 }
 
 interface ContainerConfig {

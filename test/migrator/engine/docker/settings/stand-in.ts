@@ -17,10 +17,15 @@ export interface Holdings {
   info: Json;
   /** What it takes without an error and does not do. */
   drops: string[];
+  /** Ends of paths to which it does not answer. */
+  hangs: string[];
+  /** What somebody has done to its containers. */
+  events: Json[];
 }
 
 /** Answers like a Docker Engine whose containers never run: for what is asked of it, and for what it must not be told. */
 export class StandIn {
+  readonly socketPath: string;
   readonly docker: Docker;
   readonly holdings: Holdings;
   /** Every URL it was asked by: engines log them. */
@@ -29,8 +34,9 @@ export class StandIn {
   readonly made: { path: string; body: Json }[] = [];
   readonly close: () => Promise<void>;
 
-  private constructor(docker: Docker, holdings: Holdings, close: () => Promise<void>) {
-    this.docker = docker;
+  private constructor(socketPath: string, holdings: Holdings, close: () => Promise<void>) {
+    this.socketPath = socketPath;
+    this.docker = new Docker({ socketPath });
     this.holdings = holdings;
     this.close = close;
   }
@@ -42,13 +48,26 @@ export class StandIn {
         .then((body) => standIn.#answer(request.method ?? '', request.url ?? '', body))
         .catch((error: Error) => [500, { message: error.message }] as const)
         .then(([status, answer]) => {
+          const [path = ''] = (request.url ?? '').split('?');
+          if (standIn.holdings.hangs.some((end) => path.endsWith(end))) return;
           response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
         });
     });
     const socketPath = join(dir, 'docker.sock');
     const standIn = new StandIn(
-      new Docker({ socketPath }),
-      { containers: {}, images: {}, networks: {}, volumes: {}, execs: {}, info: {}, drops: [], ...holdings },
+      socketPath,
+      {
+        containers: {},
+        images: {},
+        networks: {},
+        volumes: {},
+        execs: {},
+        info: {},
+        drops: [],
+        hangs: [],
+        events: [],
+        ...holdings,
+      },
       async () => {
         server.closeAllConnections();
         server.close();
@@ -64,11 +83,12 @@ export class StandIn {
   #answer(method: string, url: string, body: Json): readonly [number, unknown] {
     this.urls.push(url);
     const [path = '', query = ''] = url.split('?');
-    const [, kind = '', name = ''] = path.split('/').map(decodeURIComponent);
+    const [, kind = '', name = '', action = ''] = path.split('/').map(decodeURIComponent);
     const { containers, networks, volumes, images, execs, info } = this.holdings;
     if (method === 'GET') {
       if (path === '/info') return [200, info];
       if (path === '/networks') return [200, Object.values(networks)];
+      if (path === '/events') return [200, this.holdings.events[0]];
       if (path === '/containers/json') return [200, this.#listed(new URLSearchParams(query))];
       const found = { containers, networks, volumes, images, exec: execs }[kind]?.[name];
       return found === undefined ? [404, { message: `no such ${kind}` }] : [200, found];
@@ -78,6 +98,8 @@ export class StandIn {
       return [204, undefined];
     }
     this.made.push({ path, body });
+    if (action === 'update') return [200, {}];
+    if (action === 'start') return [204, undefined];
     if (path === '/volumes/create') {
       volumes[String(body.Name)] = {
         ...body,
