@@ -1,11 +1,13 @@
 import type Docker from 'dockerode';
 import { HoldfastError } from '../../../errors.ts';
+import { admitVolumes } from './admit-volumes.ts';
 import { conceal } from './conceal.ts';
 import { createOptions } from './create-options.ts';
 import { type DockerApi, dockerApi } from './docker-api.ts';
 import type { DockerSettings } from './docker-settings.ts';
 import { isSame, lostSettings } from './lost-settings.ts';
 import { claimVolumes, type VolumeLedger } from './volume-ledger.ts';
+import { volumeShape } from './volumes.ts';
 
 export interface MakeOptions {
   /** The OCI runtime, as it is registered in the engine. */
@@ -21,7 +23,7 @@ export interface MakeOptions {
  *
  * @returns the container's id
  * @throws `CONTAINER_EXISTS`, `NETWORK_MISSING`, `NETWORK_DIFFERS`, `VOLUME_MISSING`, `VOLUME_DIFFERS`, `SETTING_LOST`,
- *   `DOCKER_REFUSED`, `DOCKER_UNREACHABLE`, `DEADLINE`; none of them tells a secret
+ *   `VOLUME_TAKEN`, `DOCKER_REFUSED`, `DOCKER_UNREACHABLE`, `DEADLINE`; none of them tells a secret
  */
 export async function makeContainer(
   docker: Docker,
@@ -31,6 +33,7 @@ export async function makeContainer(
 ): Promise<string> {
   const api = dockerApi(docker, signal);
   try {
+    await refuseTakenVolumes(api, settings, ledger);
     await makeNetworks(api, settings);
     await makeVolumes(api, settings);
     await claimVolumes(api, settings, ledger);
@@ -103,6 +106,17 @@ async function makeNetwork(
     if (!overlaps || isAddressFixed) throw error;
     await api.createNetwork({ ...body, IPAM: { ...(body.IPAM as object), Config: [] } });
   }
+}
+
+/** Preflight has looked, but what is in a volume is replaced from here on: somebody may have made one meanwhile. */
+async function refuseTakenVolumes(
+  api: DockerApi,
+  { shape, volumes }: DockerSettings,
+  ledger: VolumeLedger,
+): Promise<void> {
+  const all = { ...shape, volumes: volumes.map(volumeShape) };
+  const [finding] = await admitVolumes(api, all, await ledger.of(shape.name));
+  if (finding !== undefined) throw new HoldfastError(finding.code, finding.message, { mend: finding.mend });
 }
 
 async function makeVolumes(api: DockerApi, { volumes }: DockerSettings): Promise<void> {

@@ -171,6 +171,17 @@ t.test('a volume that is kept in another way is not used', async (t) => {
   await t.rejects(make(settings), { code: 'VOLUME_DIFFERS' });
 });
 
+t.test('a volume that somebody has made since preflight stays as it is', async (t) => {
+  const settings = await settingsOf(t, withVolume, { volumes: { data: volume() } });
+  const theirs = volume({ Mountpoint: t.testdir({ 'letter.txt': 'dear reader' }) });
+  const { standIn, ledger, make } = await destination(t, { volumes: { data: theirs } });
+  await t.rejects(make(settings), { code: 'VOLUME_TAKEN' });
+  t.same(standIn.made, []);
+  t.same(await ledger.of('shop'), {}, 'nor may a later move write to it');
+  await ledger.remember('shop', { data: String(theirs.CreatedAt) });
+  t.equal(await make(settings), 'made', 'unless it is of an earlier move');
+});
+
 t.test('a container that has not got all its settings is removed again', async (t) => {
   const settings = await settingsOf(t, { hostConfig: { Memory: 64 << 20 } });
   const { standIn, make } = await destination(t, { drops: ['Memory'] });
