@@ -11,6 +11,7 @@ const skip = await whyNoLab();
 const READ_EVERY_MS = 10;
 
 interface Read {
+  readonly fromMs: number;
   readonly atMs: number;
   readonly status: number;
   readonly fromReplica: boolean;
@@ -34,7 +35,8 @@ t.test('with a replica reads go on while writes wait', { skip, timeout: 170_000 
     const ended = await scene.move(
       (event) => {
         if (begins(event, Step.freeze)) held.fromMs = nowMs();
-        if (begins(event, Step.release)) held.toMs = nowMs();
+        // What is read before one hears of the release may be the app's answer already.
+        if (begins(event, Step.release)) held.toMs = nowMs() - (Date.now() - Date.parse(event.at));
       },
       { strategy: Strategy.stopAndCopy },
     );
@@ -49,7 +51,7 @@ t.test('with a replica reads go on while writes wait', { skip, timeout: 170_000 
       [],
       `${reads.length} reads were answered`,
     );
-    const during = reads.filter(({ atMs }) => atMs > held.fromMs && atMs < held.toMs);
+    const during = reads.filter((read) => read.fromMs > held.fromMs && read.atMs < held.toMs);
     t.ok(during.length > 20, `${during.length} of them during the hold`);
     t.ok(
       during.every(({ fromReplica }) => fromReplica),
@@ -78,9 +80,11 @@ t.test('with a replica reads go on while writes wait', { skip, timeout: 170_000 
 
 async function readOn(url: string, reads: Read[], signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
+    const fromMs = nowMs();
     const response = await fetch(`${url}/page`, { signal: AbortSignal.timeout(10_000) });
     await response.arrayBuffer();
     reads.push({
+      fromMs,
       atMs: nowMs(),
       status: response.status,
       fromReplica: response.headers.get('holdfast-answered-by') === 'replica',
