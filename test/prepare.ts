@@ -1,7 +1,8 @@
-/** What `npm test` prepares before it runs, so that no test waits for it: the programs, HAProxy, the lab's root file systems and image. */
+/** What `npm test` prepares before it runs, so that no test waits for it: the programs, HAProxy, the lab's root file systems and images. */
 import { HoldfastError } from '../migrator/errors.ts';
 import { build } from './build.mjs';
 import { ensureImages } from './lab/docker.ts';
+import { REAL_APPS, SHOP } from './lab/docker-image.ts';
 import { checkMachine, needPrograms } from './lab/machine.ts';
 
 const PREPARE_TIMEOUT_MS = 900_000;
@@ -21,7 +22,8 @@ try {
   const signal = AbortSignal.timeout(PREPARE_TIMEOUT_MS);
   await checkMachine({ delay: true }, say, signal);
   await needPrograms({ haproxy: 'haproxy', ...FILE_PROGRAMS }, say, signal);
-  await ensureImages({ log: say, signal }); // And both root file systems with it.
+  // And the root file systems with them.
+  for (const image of [SHOP, REAL_APPS]) await ensureImages(image, { log: say, signal });
 } catch (error) {
   if (!(error instanceof HoldfastError)) throw error;
   say(`${error.message}; ${error.mend}`);

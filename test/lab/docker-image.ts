@@ -6,13 +6,39 @@ import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { run } from '../../migrator/process.ts';
 
-/** The image of test/workload/app: a base layer with Debian and Node, and a layer of some kilobytes with the app. */
+/** An image that labs have: a base layer with Debian, and a layer of some kilobytes with the app. */
+export interface LabImage {
+  readonly name: string;
+  /** Debian packages beyond those of every host. */
+  readonly packages: readonly string[];
+  /** What it runs when nothing else is said. */
+  readonly command: readonly string[];
+  /** Directories of this repository that it has, and where. */
+  readonly files: Readonly<Record<string, string>>;
+}
+
+/** The image of test/workload/app. */
 export const APP_IMAGE = 'shop:1';
 /** What the image runs. A small young generation, as one sets it for many small processes. */
 export const APP_COMMAND = ['/usr/bin/node', '--max-semi-space-size=2', '/srv/server.mjs'];
 export const APP_IMAGE_PORT = 8080;
 
-const appDir = fileURLToPath(new URL('../workload/app', import.meta.url));
+export const SHOP: LabImage = {
+  name: APP_IMAGE,
+  packages: [],
+  command: APP_COMMAND,
+  files: { 'test/workload/app': 'srv' },
+};
+
+/** What applications are really made of, and a program for each in test/workload/real. */
+export const REAL_APPS: LabImage = {
+  name: 'real-apps:1',
+  packages: ['nginx-light', 'gunicorn', 'python3-redis', 'redis-server'],
+  command: ['/bin/sh'],
+  files: { 'test/workload/real': 'srv', 'node_modules/ws': 'srv/node_modules/ws' },
+};
+
+const repoDir = fileURLToPath(new URL('../..', import.meta.url));
 /** What a host needs and an app does not. */
 const HOST_ONLY = [
   './usr/sbin/runc',
@@ -24,24 +50,39 @@ const HOST_ONLY = [
 const ANY_TIME = '@1700000000';
 
 /** What the image is made of, for the names of what is kept. */
-export async function appImageRecipe(rootfs: string): Promise<unknown> {
-  return [path.basename(rootfs), APP_IMAGE, APP_COMMAND, HOST_ONLY, await contentsOf(appDir)];
+export async function imageRecipe(image: LabImage, rootfs: string): Promise<unknown> {
+  const contents = await Promise.all(Object.keys(image.files).map(contentsOf));
+  return [path.basename(rootfs), image.name, image.command, HOST_ONLY, contents.flat()];
 }
 
 async function contentsOf(dir: string): Promise<string[]> {
-  const files = (await readdir(dir)).sort();
-  return Promise.all(files.map(async (file) => `${file} ${await readFile(path.join(dir, file), 'utf8')}`));
+  const top = path.join(repoDir, dir);
+  const entries = await readdir(top, { recursive: true, withFileTypes: true });
+  const files = entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.relative(top, path.join(entry.parentPath, entry.name)))
+    .sort();
+  return Promise.all(files.map(async (file) => `${file} ${await readFile(path.join(top, file), 'utf8')}`));
 }
 
-/** Pack the image from the hosts' root file system, in the layout of `docker save`. @returns the archive, in `dir` */
-export async function packAppImage(rootfs: string, dir: string, signal: AbortSignal): Promise<string> {
+/** Pack the image from a root file system, in the layout of `docker save`. @returns the archive, in `dir` */
+export async function packImage(
+  image: LabImage,
+  rootfs: string,
+  dir: string,
+  signal: AbortSignal,
+): Promise<string> {
   const tar = (args: readonly string[]) =>
     run('tar', ['--sort=name', '--numeric-owner', ...args], { signal, cwd: dir });
   const inLayer = (file: string) => path.join(dir, file);
   const without = HOST_ONLY.map((one) => `--exclude=${one}`);
   await tar([...without, '--one-file-system', '-cf', inLayer('base.tar'), '-C', rootfs, '.']);
-  const plain = ['--owner=0', '--group=0', `--mtime=${ANY_TIME}`, '--transform=s,^\\.,./srv,'];
-  await tar([...plain, '-cf', inLayer('app.tar'), '-C', appDir, '.']);
+  const plain = ['--owner=0', '--group=0', `--mtime=${ANY_TIME}`];
+  for (const [nth, [from, at]] of Object.entries(image.files).entries()) {
+    const mode = nth === 0 ? '-cf' : '-rf';
+    const into = `--transform=s,^\\.,./${at},`;
+    await tar([...plain, into, mode, inLayer('app.tar'), '-C', path.join(repoDir, from), '.']);
+  }
   const layers = ['base.tar', 'app.tar'];
   const diffIds = await Promise.all(layers.map((file) => sha256Of(inLayer(file), signal)));
   const config = {
@@ -49,14 +90,14 @@ export async function packAppImage(rootfs: string, dir: string, signal: AbortSig
     os: 'linux',
     config: {
       Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
-      Cmd: APP_COMMAND,
+      Cmd: image.command,
       WorkingDir: '/srv',
       ExposedPorts: { [`${APP_IMAGE_PORT}/tcp`]: {} },
     },
     rootfs: { type: 'layers', diff_ids: diffIds.map((digest) => `sha256:${digest}`) },
-    history: [{ created_by: 'Debian and Node' }, { created_by: 'the app' }],
+    history: [{ created_by: 'Debian' }, { created_by: 'the app' }],
   };
-  const manifest = [{ Config: 'config.json', RepoTags: [APP_IMAGE], Layers: layers }];
+  const manifest = [{ Config: 'config.json', RepoTags: [image.name], Layers: layers }];
   await writeFile(path.join(dir, 'config.json'), JSON.stringify(config));
   await writeFile(path.join(dir, 'manifest.json'), JSON.stringify(manifest));
   await tar(['-cf', inLayer('image.tar'), 'manifest.json', 'config.json', ...layers]);

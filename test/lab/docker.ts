@@ -7,7 +7,7 @@ import Docker from 'dockerode';
 import { anySignal } from '../../migrator/any-signal.ts';
 import { HoldfastError } from '../../migrator/errors.ts';
 import { run } from '../../migrator/process.ts';
-import { APP_IMAGE, APP_IMAGE_PORT, appImageRecipe, packAppImage } from './docker-image.ts';
+import { APP_IMAGE, APP_IMAGE_PORT, imageRecipe, type LabImage, packImage, SHOP } from './docker-image.ts';
 import { createLab, type Lab, type LabHost, type LabOptions } from './lab.ts';
 import { withLock } from './lock.ts';
 import { cacheDir, disksDir } from './names.ts';
@@ -39,7 +39,9 @@ export interface DockerLab {
 }
 
 export interface DockerLabOptions extends Omit<LabOptions, 'packages'> {
-  /** Leave the app's image out. */
+  /** The image that every engine has: that of the test app when not given. */
+  readonly image?: LabImage;
+  /** Leave it out. */
   readonly bare?: boolean;
   /** What Docker itself calls experimental is on, its own checkpoints among that. */
   readonly experimental?: boolean;
@@ -60,8 +62,8 @@ const POLL_MS = 10;
  * in the lab's hosts and on their disks: it goes away with the lab and in the same ways.
  */
 export async function createDockerLab(options: DockerLabOptions = {}): Promise<DockerLab> {
-  const { bare = false, experimental = false, ...labOptions } = options;
-  const images = bare ? undefined : await ensureImages(options);
+  const { bare = false, experimental = false, image = SHOP, ...labOptions } = options;
+  const images = bare ? undefined : await ensureImages(image, options);
   const lab = await createLab({ ...labOptions, packages: DOCKER_PACKAGES });
   try {
     if (images !== undefined) await giveImages(lab, images, options);
@@ -87,17 +89,20 @@ export async function createDockerLab(options: DockerLabOptions = {}): Promise<D
 type Making = Pick<LabOptions, 'log' | 'signal'>;
 
 /**
- * What an engine has on its disk once it has loaded the app's image. Made on first use, by an engine in a lab, then shared
+ * What an engine has on its disk once it has loaded an image. Made on first use, by an engine in a lab, then shared
  * by all runs: to load it takes each engine ten seconds, to link it one.
  */
-export async function ensureImages({ log = () => {}, signal = NEVER }: Making): Promise<string> {
+export async function ensureImages(
+  image: LabImage,
+  { log = () => {}, signal = NEVER }: Making,
+): Promise<string> {
   const [rootfs, hostRootfs] = [
-    await ensureRootfs(log, signal),
+    await ensureRootfs(log, signal, image.packages),
     await ensureRootfs(log, signal, DOCKER_PACKAGES),
   ];
-  const recipe = JSON.stringify([path.basename(hostRootfs), await appImageRecipe(rootfs)]);
+  const recipe = JSON.stringify([path.basename(hostRootfs), await imageRecipe(image, rootfs)]);
   const key = createHash('sha256').update(recipe).digest('hex').slice(0, 16);
-  const dir = path.join(cacheDir(), 'docker', key);
+  const dir = path.join(cacheDir(), 'docker-images', image.name.replace(':', '-'), key);
   if (existsSync(dir)) return dir;
   const parent = path.dirname(dir);
   await mkdir(parent, { recursive: true });
@@ -107,12 +112,12 @@ export async function ensureImages({ log = () => {}, signal = NEVER }: Making): 
     for (const entry of await readdir(parent)) {
       if (entry !== 'lock') await rm(path.join(parent, entry), { recursive: true, force: true });
     }
-    log("lab: packing the app's image and loading it into Docker; once");
+    log(`lab: packing ${image.name} and loading it into Docker; once`);
     const part = await mkdtemp(path.join(parent, 'part-'));
     const lab = await createDockerLab({ bare: true, hosts: ['a'], log, signal });
     try {
       const docker = lab.on('a');
-      await loadImage(docker, await packAppImage(rootfs, part, signal), signal);
+      await loadImage(docker, image, await packImage(image, rootfs, part, signal), signal);
       await docker.daemon.stop();
       const whole = path.join(part, 'whole');
       await mkdir(whole);
@@ -212,18 +217,20 @@ function daemonOf(
   });
 }
 
-async function loadImage({ api, host }: LabDocker, archive: string, signal: AbortSignal): Promise<void> {
+async function loadImage(
+  { api, host }: LabDocker,
+  image: LabImage,
+  archive: string,
+  signal: AbortSignal,
+): Promise<void> {
   const said = await api.loadImage(createReadStream(archive), {
     quiet: true,
     abortSignal: anySignal([signal, AbortSignal.timeout(LOAD_TIMEOUT_MS)]),
   });
   let text = '';
   for await (const chunk of said) text += chunk;
-  if (!text.includes(`Loaded image: ${APP_IMAGE}`)) {
-    throw new HoldfastError(
-      'LAB_PART_FAILED',
-      `Docker on ${host.name} did not take the app's image: ${text}`,
-    );
+  if (!text.includes(`Loaded image: ${image.name}`)) {
+    throw new HoldfastError('LAB_PART_FAILED', `Docker on ${host.name} did not take ${image.name}: ${text}`);
   }
 }
 

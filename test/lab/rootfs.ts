@@ -81,7 +81,9 @@ async function build(
   }
   const part = `${dir}.${process.pid}.part`;
   const mirror = await debianMirror(signal);
-  log(`lab: building the hosts' root file system (Debian ${SUITE}); once, about half a minute`);
+  const more = packages.slice(PACKAGES.length);
+  const having = more.length === 0 ? '' : ` with ${more.join(', ')}`;
+  log(`lab: building a root file system, Debian ${SUITE}${having}; once, about half a minute`);
   const startedMs = performance.now();
   try {
     const build = ['mmdebstrap', ...OPTIONS, `--include=${packages.join(',')}`, SUITE, part, mirror];
@@ -108,8 +110,10 @@ async function removeTree(dir: string): Promise<void> {
   await rm(dir, { recursive: true, force: true, maxRetries: 5 });
 }
 
+/** In one line: of what apt and mmdebstrap say, the first error is the cause of the others. */
 function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  const said = error instanceof Error ? error.message : String(error);
+  return /^.*?E: (.*)$/m.exec(said)?.[1] ?? said;
 }
 
 /** The mirror apt is set to on this machine: it can be reached from here, which no other is known to be. */
