@@ -2,14 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { HoldfastError } from '../migrator/errors.ts';
 import { formatRuntimeAddress, type RuntimeAddress } from './address.ts';
 import type { Command } from './command.ts';
+import { type Flight, flightCommands, flightOf } from './flight.ts';
 import { appMissing, drainTimeout, inUse, notHeld } from './front-errors.ts';
-import { addMap, setMap } from './maps.ts';
+import { addMap, getMap, setMap } from './maps.ts';
 import { APP_SERVER, backendOf, Way } from './names.ts';
 import { showWorkers } from './processes.ts';
 import { OneShotRuntime, type Runtime } from './runtime.ts';
 import { setServerAddress, setServerState } from './server-commands.ts';
-import { Admin, showServersConn } from './servers.ts';
-import { StatKind, showStat } from './stat.ts';
+import { Admin, type ServerConnections, showServersConn } from './servers.ts';
 import { type AppView, type View, viewCommands, viewOf } from './view.ts';
 
 /** Where an app's requests are to go without Holdfast in between. */
@@ -61,6 +61,8 @@ export class Front {
   #isMaster: boolean | undefined;
   /** Of each app, the requests it had when it was last sent some directly, and by which process. */
   readonly #sent = new Map<string, { pid: number; total: number }>();
+  /** Apps whose requests go to the gate whatever is wanted. */
+  readonly #diverted = new Set<string>();
 
   constructor(options: FrontOptions) {
     this.#options = options;
@@ -83,7 +85,7 @@ export class Front {
         for (const [app, as] of view.apps) {
           const commands = this.#step(app, as, isCurrent);
           if (commands.length > 0) await runtime.ask(commands, signal);
-          const isOnTheWay = isCurrent && as.way !== Way.direct && this.#options.wanted(app) !== undefined;
+          const isOnTheWay = isCurrent && as.way !== Way.direct && this.#wanted(app) !== undefined;
           // Until it is sent some; not during a hold, which asks how many there were since.
           if (isOnTheWay) this.#sent.set(app, { pid: view.pid, total: as.totalRequests });
           if (isOnTheWay || commands.length > 0) isThere = false;
@@ -94,18 +96,26 @@ export class Front {
   }
 
   /**
-   * Make sure that the app's new requests go to the gate, in every worker: what is wanted must be that already.
+   * Send the app's new requests to the gate, in every worker, whatever is wanted, until `followAgain`.
    *
    * @throws HoldfastError `HAPROXY_NOT_HELD`, and as `follow`
    */
-  async confirm(app: string, signal: AbortSignal): Promise<void> {
-    await this.follow(signal);
+  async divert(app: string, signal: AbortSignal): Promise<void> {
+    const { map } = this.#options;
+    this.#diverted.add(app);
     await this.#inTurn(() =>
       this.#each(signal, async ({ runtime }) => {
-        const { apps } = await this.#view(runtime, signal);
-        if (apps.get(app)?.way === Way.direct) throw notHeld(this.name, app);
+        const [way] = await runtime.ask([getMap(map, app)], signal);
+        if (way !== Way.direct) return;
+        const [, changed] = await runtime.ask([setMap(map, app, Way.gate), getMap(map, app)], signal);
+        if (changed === Way.direct) throw notHeld(this.name, app);
       }),
     );
+  }
+
+  /** The end of `divert`: what is wanted holds again. */
+  followAgain(app: string): void {
+    this.#diverted.delete(app);
   }
 
   /**
@@ -139,65 +149,61 @@ export class Front {
       if (performance.now() > until) throw drainTimeout(app, last.requests, timeoutMs);
       await sleep(SECOND_LOOK_MS, undefined, { signal });
       const now = await this.#flight(app, signal);
-      if (now.requests === 0 && last.requests === 0 && now.total === last.total) break;
+      const isDrained = now.requests === 0 && last.requests === 0 && now.total === last.total;
       last = now;
+      if (!isDrained) continue;
+      await this.#rest(app, signal);
+      const passedRequests = last.sent - (before?.pid === last.pid ? before.total : 0);
+      return { drainedRequests: first.requests, passedRequests: Math.max(0, passedRequests) };
     }
-    const { pid, total } = await this.#rest(app, signal);
-    const passedRequests = total - (before?.pid === pid ? before.total : 0);
-    return { drainedRequests: first.requests, passedRequests: Math.max(0, passedRequests) };
   }
 
   /**
    * With its server in maintenance HAProxy checks it no more, and keeps no connection to it. A worker that is leaving
    * takes no such order any more: what it keeps idle is never used, as its requests go to the gate.
    */
-  #rest(app: string, signal: AbortSignal): Promise<{ pid: number; total: number }> {
+  #rest(app: string, signal: AbortSignal): Promise<void> {
     const until = performance.now() + CLOSING_MS;
-    return this.#inTurn(async () => {
-      let seen = { pid: 0, total: 0 };
-      await this.#each(signal, async ({ runtime, isCurrent }) => {
-        const server = { backend: backendOf(app), server: APP_SERVER };
-        if (isCurrent) await runtime.ask([setServerState(server, 'maint')], signal);
-        while (await this.#hasConnections({ runtime, isCurrent }, app, signal)) {
+    const backend = backendOf(app);
+    const look = showServersConn(backend);
+    const order = setServerState({ backend, server: APP_SERVER }, 'maint');
+    return this.#inTurn(() =>
+      this.#each(signal, async ({ runtime, isCurrent }) => {
+        let [, servers] = isCurrent
+          ? await runtime.ask([order, look], signal)
+          : [undefined, ...(await runtime.ask([look], signal))];
+        const isKept = ({ server, used, idle }: ServerConnections) =>
+          server === APP_SERVER && used + (isCurrent ? idle : 0) > 0;
+        while (servers.some(isKept)) {
           if (performance.now() > until) throw inUse(this.name, app);
           await sleep(1, undefined, { signal });
+          [servers] = await runtime.ask([look], signal);
         }
-        const { pid, apps } = await this.#view(runtime, signal);
-        if (isCurrent) seen = { pid, total: apps.get(app)?.totalRequests ?? 0 };
-      });
-      return seen;
-    });
-  }
-
-  async #hasConnections({ runtime, isCurrent }: Worker, app: string, signal: AbortSignal): Promise<boolean> {
-    const [servers] = await runtime.ask([showServersConn(backendOf(app))], signal);
-    return servers.some(
-      ({ server, used, idle }) => server === APP_SERVER && used + (isCurrent ? idle : 0) > 0,
+      }),
     );
   }
 
-  /** Of all workers together: those under way or in a queue, and all there ever were. */
-  #flight(app: string, signal: AbortSignal): Promise<{ requests: number; total: number }> {
+  /** Of all workers together; `pid` and `sent` are of the one that takes new connections. */
+  #flight(app: string, signal: AbortSignal): Promise<Flight> {
     return this.#inTurn(async () => {
-      let requests = 0;
-      let total = 0;
-      const command = showStat({ proxy: backendOf(app), kinds: [StatKind.backend] });
-      await this.#each(signal, async ({ runtime }) => {
-        const [stats] = await runtime.ask([command], signal);
-        for (const { currentSessions, queued, totalSessions } of stats) {
-          requests += currentSessions + queued;
-          total += totalSessions;
-        }
+      let flight: Flight = { pid: 0, requests: 0, total: 0, sent: 0 };
+      await this.#each(signal, async ({ runtime, isCurrent }) => {
+        const own = flightOf(await runtime.ask(flightCommands(app), signal));
+        flight = {
+          ...(isCurrent ? own : flight),
+          requests: flight.requests + own.requests,
+          total: flight.total + own.total,
+        };
       });
-      return { requests, total };
+      return flight;
     });
   }
 
   /** What brings an app nearer to what is wanted of it now. */
   #step(app: string, as: AppView, isCurrent: boolean): Command<unknown>[] {
-    const { map, wanted } = this.#options;
+    const { map } = this.#options;
     const server = { backend: backendOf(app), server: APP_SERVER };
-    const target = isCurrent ? wanted(app) : undefined;
+    const target = isCurrent ? this.#wanted(app) : undefined;
     const toGate = as.way === Way.direct ? [setMap(map, app, Way.gate)] : [];
     if (target === undefined) return toGate;
     const isElsewhere = as.address !== target.address || as.port !== target.port;
@@ -212,6 +218,10 @@ export class Front {
     }
     if (as.way === Way.direct || !as.isHealthy) return [];
     return [as.isMapped ? setMap(map, app, Way.direct) : addMap(map, app, Way.direct)];
+  }
+
+  #wanted(app: string): DirectTarget | undefined {
+    return this.#diverted.has(app) ? undefined : this.#options.wanted(app);
   }
 
   async #view(runtime: Runtime, signal: AbortSignal): Promise<View> {

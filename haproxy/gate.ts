@@ -43,7 +43,8 @@ export class HaproxyGate implements Gate {
 
   /**
    * See `Gate.hold`. HAProxys that do not answer are found before anything is changed. One that is optional is then left
-   * out: it is put right when it is back, as after a restart.
+   * out: it is put right when it is back, as after a restart. The gate closes once all others send it what is new, so
+   * that nobody waits for their answers.
    *
    * @throws HoldfastError as `Gate.hold`, and what `Front` throws
    */
@@ -51,18 +52,33 @@ export class HaproxyGate implements Gate {
     app: string,
     { drainTimeoutMs, signal }: { drainTimeoutMs: number; signal: AbortSignal },
   ): Promise<HoldReport> {
-    const { gate, openTarget } = this.#options;
-    const target = openTarget(app);
+    const target = this.#options.openTarget(app);
     const fronts = await this.#reached(app, signal);
-    const off = new AbortController();
-    const soon = anySignal([signal, off.signal]);
-    const closedAtMs = performance.now();
-    const closed = gate.hold(app, { drainTimeoutMs, signal: soon });
     try {
-      const drained = fronts.map(async (front) => {
-        await front.confirm(app, soon);
-        return front.drain(app, { timeoutMs: drainTimeoutMs, signal: soon });
-      });
+      await Promise.all(fronts.map((front) => front.divert(app, signal)));
+      return await this.#close(app, fronts, { target, drainTimeoutMs, signal });
+    } catch (error) {
+      if (target !== undefined) this.#followSoon(app);
+      throw signal.aborted ? calledOff(app, error) : error;
+    } finally {
+      for (const front of fronts) front.followAgain(app);
+    }
+  }
+
+  /** Close the gate, to which all new requests go by now, and wait for those under way; open it again if that fails. */
+  async #close(
+    app: string,
+    fronts: readonly Front[],
+    options: { target: Target | undefined; drainTimeoutMs: number; signal: AbortSignal },
+  ): Promise<HoldReport> {
+    const { gate } = this.#options;
+    const { target, drainTimeoutMs } = options;
+    const off = new AbortController();
+    const signal = anySignal([options.signal, off.signal]);
+    const closedAtMs = performance.now();
+    const closed = gate.hold(app, { drainTimeoutMs, signal });
+    try {
+      const drained = fronts.map((front) => front.drain(app, { timeoutMs: drainTimeoutMs, signal }));
       const [own, direct] = await Promise.all([closed, Promise.all(drained)]);
       const reports = [own, ...direct];
       return {
@@ -77,8 +93,7 @@ export class HaproxyGate implements Gate {
         () => false,
       );
       if (wasClosed && target !== undefined) await gate.release(app, target);
-      if (target !== undefined) this.#followSoon(app);
-      throw signal.aborted ? calledOff(app, error) : error;
+      throw error;
     }
   }
 

@@ -83,7 +83,8 @@ for (const edition of typeof found === 'string' ? [] : found) {
         t.equal(scene.gates.snapshot('shop').state, 'open');
         await scene.direct();
         const holding = hold(scene.gate);
-        await eventually('HAProxy to go by the gate', async () => !(await isDirect(haproxy)));
+        await eventually('the gate to be closed', () => scene.gates.snapshot('shop').state !== 'open');
+        t.notOk(await isDirect(haproxy), 'HAProxy goes by the gate by then');
         const held = scene.visit('/held');
         await eventually('it to be held', () => scene.gates.snapshot('shop').heldRequests === 1);
         answer();
