@@ -6,6 +6,15 @@ export function median(values: readonly number[]): number | null {
   return upper === undefined || lower === undefined ? null : (lower + upper) / 2;
 }
 
+/** Between two values where it falls between them; `null` of none. @param share 0.25 for the lower quartile */
+export function quantile(values: readonly number[], share: number): number | null {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (sorted.length - 1) * share;
+  const [lower, upper] = [sorted[Math.floor(at)], sorted[Math.ceil(at)]];
+  if (lower === undefined || upper === undefined) return null;
+  return lower + (upper - lower) * (at - Math.floor(at));
+}
+
 export interface Spread {
   readonly median: number;
   readonly least: number;

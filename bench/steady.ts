@@ -55,7 +55,7 @@ function explain({ rounds, seconds, connections }: SteadyOptions, cores: Cores, 
   say(`  proxy  all its processes on core ${cores.proxy}, one at a time: the others stand still`);
   say(`  load   wrk on core ${cores.load}, ${connections} connections, each asks again when it is answered`);
   say(`  app    nginx, on core ${cores.load} too`);
-  say(`  ${rounds} rounds of ${seconds} s for each, in turn\n`);
+  say(`  ${rounds} rounds, in each all in turn and then backwards, ${seconds} s each time\n`);
 }
 
 async function compare(
@@ -74,7 +74,8 @@ async function compare(
       contenders.push(await Contender.start(kind, contenders.length, { ...place, ...options, signal }));
     }
     leftOut = await inRounds({
-      tasks: contenders,
+      // There and back: what the machine does slower as time goes on, it does so for all alike.
+      tasks: [...contenders, ...contenders.toReversed()],
       rounds,
       ...(budgetMs === undefined ? {} : { budget: new Budget(budgetMs, 0) }),
       signal,
@@ -101,9 +102,11 @@ async function compare(
   const versions = await versionsOf(signal);
   say(`\n${steadyTable(summary)}\n`);
   say(
-    'Medians, and in brackets the least and the greatest. / HAProxy alone: of requests/s in the same round.',
+    'Medians, and in brackets the least and the greatest. / alone: of HAProxy alone in the same round, and in brackets the',
   );
-  say('CPU: of all processes that the proxy needs, by /proc. core: the share of its core that they used.\n');
+  say(
+    'quartiles. CPU: of all processes that the proxy needs, by /proc. core: the share of its core that they used.\n',
+  );
   for (const line of verdictLines(verdicts)) say(line);
   if (leftOut > 0) say(`\nThe budget had no room for ${leftOut} of the measurements asked for.`);
   const known = Object.entries(versions).map(([program, version]) => `${program} ${version}`);

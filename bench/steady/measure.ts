@@ -41,7 +41,7 @@ export class Contender {
     const running = await kind.start({ dir: own, core: options.cores.proxy, place });
     const contender = new Contender(kind, `http://${place.users}/`, running);
     try {
-      await contender.#load({ ...options, seconds: WARM_UP_S });
+      await contender.#load({ ...options, seconds: kind.warmUpS ?? WARM_UP_S });
       contender.#signal('SIGSTOP');
       return contender;
     } catch (error) {

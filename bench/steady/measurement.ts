@@ -8,7 +8,7 @@ export interface Load {
   readonly errors: number;
 }
 
-/** One proxy under load, once. */
+/** One proxy under load, once; in a round it is measured twice. */
 export interface Measurement extends Load {
   readonly proxy: string;
   readonly round: number;

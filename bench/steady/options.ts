@@ -13,13 +13,13 @@ export interface SteadyOptions {
 }
 
 const keys = proxies.map(({ key }) => key);
-const USUAL = { rounds: '15', seconds: '2' };
-const QUICK = { rounds: '4', seconds: '1' };
+const USUAL = { rounds: '8', seconds: '2' };
+const QUICK = { rounds: '2', seconds: '1' };
 
 export const HELP = `npm run bench:steady -- [options]
 
   --proxies LIST      ${keys.join(', ')}, separated by spaces (all)
-  --rounds N          measurements of each, in turn (${USUAL.rounds})
+  --rounds N          in each all are measured in turn, then in turn backwards (${USUAL.rounds})
   --seconds N         of each measurement (${USUAL.seconds})
   --connections N     kept alive, each with one request at a time (64)
   --budget-min N      begin nothing that would not end within so many minutes

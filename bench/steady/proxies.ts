@@ -29,6 +29,8 @@ export interface ProxyOptions {
 export interface ProxyKind {
   readonly key: string;
   readonly title: string;
+  /** When it takes longer than for others until all is as it stays. */
+  readonly warmUpS?: number;
   start(options: ProxyOptions): Promise<Running>;
 }
 
@@ -38,7 +40,8 @@ export const UNDER_HOLDFAST = 'haproxy-holdfast';
 /** Those that are compared pairwise stand next to each other. */
 export const proxies: readonly ProxyKind[] = [
   { key: ALONE, title: 'HAProxy alone', start: startAlone },
-  { key: UNDER_HOLDFAST, title: 'HAProxy under Holdfast', start: startUnderHoldfast },
+  // The gateway looks at HAProxy once a second: it takes some looks until that is compiled.
+  { key: UNDER_HOLDFAST, title: 'HAProxy under Holdfast', warmUpS: 12, start: startUnderHoldfast },
   { key: 'built-in', title: "Holdfast's built-in gate", start: startBuiltIn },
   { key: 'nginx', title: 'nginx', start: startNginxProxy },
   { key: 'http-proxy', title: 'http-proxy', start: startHttpProxy },
@@ -48,7 +51,7 @@ function edition(core: number): Edition {
   return { name: 'the HAProxy of this machine', core };
 }
 
-/** As one would set it up without Holdfast: it tells the app of the client, checks it, and that is all. */
+/** Without Holdfast: one app, and for the rest what `gateway haproxy config` has, too. */
 async function startAlone({ core, place }: ProxyOptions): Promise<Running> {
   const haproxy = await Haproxy.start({
     edition: edition(core),
@@ -58,18 +61,23 @@ async function startAlone({ core, place }: ProxyOptions): Promise<Running> {
 defaults
   mode http
   log global
-  option http-keep-alive
-  timeout connect 5s
+  option idle-close-on-response
+  timeout connect 1s
+  timeout check 2s
   timeout client 60s
-  timeout server 60s
+  timeout server 95s
+  timeout http-request 10s
+  timeout http-keep-alive 60s
+  timeout tunnel 1h
 frontend users
   bind ${place.users}
   http-request set-header X-Forwarded-For %[src]
-  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
+  http-request del-header Forwarded
   default_backend app
 backend app
-  server app ${APP_ADDRESS} check inter 500ms
+  server app ${APP_ADDRESS} check inter 200ms rise 1 fall 8
 `,
   });
   return { pids: () => haproxy.pids(), stop: () => haproxy.stop() };
