@@ -91,8 +91,9 @@ async function compose(config: GatewayConfig, log: Logger, opened: Opened): Prom
   });
   opened.add(() => migrations.close());
   const apps = new Apps({ apps: config.apps, agents, placements, isMoving });
-  const metrics = new Metrics(() =>
-    apps.names().map((app) => [app, gates.snapshot(app).heldRequests] as const),
+  const metrics = new Metrics(
+    () => apps.names().map((app) => [app, gates.snapshot(app).heldRequests] as const),
+    () => (haproxy?.states() ?? []).map(({ name, answers }) => [name, answers] as const),
   );
   migrations.subscribe(metrics.migrationEvent);
   migrations.subscribe(logEvents(log));

@@ -127,6 +127,14 @@ export function neededDefaults({ timeouts, longestHoldMs }: ConfigTextOptions): 
       ),
       of: 'frontends',
     },
+    {
+      ...advised(
+        'option redispatch',
+        'A request that finds nobody where the app was goes by way of the gate after its retries.',
+        option('redispatch'),
+      ),
+      of: 'backends',
+    },
     { ...time('connect', connectMs, 'How long an app may take to accept a connection.'), of: 'backends' },
     { ...time('check', CHECK_MS, 'How long a health check may take to be answered.'), of: 'backends' },
     { ...time('client', clientMs, 'How long a user may say nothing.'), of: 'frontends' },

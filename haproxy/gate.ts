@@ -14,6 +14,16 @@ export interface HaproxyGateOptions {
   readonly log: Logger;
 }
 
+/** How the last look at a HAProxy went. */
+export interface FrontState {
+  readonly name: string;
+  readonly isOptional: boolean;
+  /** False also before the first look. */
+  readonly answers: boolean;
+  /** Why it does not. */
+  readonly failure?: unknown;
+}
+
 /** How soon an app goes directly once its check has passed, and how soon a reload is put right. */
 const PACE_MS = { onTheWay: 50, there: 1_000 } as const;
 
@@ -31,6 +41,7 @@ export class HaproxyGate implements Gate {
   #hurry = new AbortController();
   /** Apps whose gates are being opened: until what they held is let go, it is not time to go directly, but soon. */
   readonly #opening = new Set<string>();
+  readonly #looks = new Map<Front, Pick<FrontState, 'answers' | 'failure'>>();
 
   constructor(options: HaproxyGateOptions) {
     this.#options = options;
@@ -39,6 +50,14 @@ export class HaproxyGate implements Gate {
   /** Begin to drive HAProxy: by now the gate must take what comes to it. */
   start(): void {
     this.#following = Promise.all(this.#options.fronts.map((front) => this.#follow(front)));
+  }
+
+  /** Of every HAProxy, as it was when it was last looked at. */
+  states(): FrontState[] {
+    return this.#options.fronts.map((front) => {
+      const { name, isOptional } = front;
+      return { name, isOptional, ...(this.#looks.get(front) ?? { answers: false }) };
+    });
   }
 
   /**
@@ -138,10 +157,12 @@ export class HaproxyGate implements Gate {
       let paceMs: number = PACE_MS.onTheWay;
       try {
         paceMs = (await front.follow(signal)) && !isOpening ? PACE_MS.there : PACE_MS.onTheWay;
+        this.#looks.set(front, { answers: true });
         if (failure !== undefined) log.info({ haproxy: front.name }, 'HAProxy answers again');
         failure = undefined;
       } catch (error) {
         if (signal.aborted) return;
+        this.#looks.set(front, { answers: false, failure: error });
         const text = error instanceof Error ? error.message : String(error);
         if (text !== failure) log.warn({ haproxy: front.name, err: error }, 'HAProxy cannot be driven');
         failure = text;

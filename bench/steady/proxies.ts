@@ -62,6 +62,7 @@ defaults
   mode http
   log global
   option idle-close-on-response
+  option redispatch
   timeout connect 1s
   timeout check 2s
   timeout client 60s

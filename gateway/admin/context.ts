@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { HaproxyGate } from '../../haproxy/gate.ts';
 import type { Migrations } from '../../migrator/migrations.ts';
 import type { Apps } from '../apps.ts';
 import type { Gates } from '../gate/gates.ts';
@@ -14,6 +15,8 @@ export interface AdminContext {
   readonly placements: Placements;
   readonly migrations: Migrations;
   readonly gates: Gates;
+  /** Those in front, if there are any. */
+  readonly haproxy?: Pick<HaproxyGate, 'states'> | undefined;
   readonly metrics: Metrics;
   readonly log: Logger;
   /** Settles when the hosts have been asked for the first time: nothing is answered before. */

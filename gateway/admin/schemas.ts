@@ -150,9 +150,21 @@ export const HostReply = Type.Object(
 );
 export type HostReply = Static<typeof HostReply>;
 
+export const HaproxyReply = Type.Object(
+  {
+    haproxy: Type.String({ description: 'Its runtime socket.' }),
+    optional: Type.Boolean({ description: 'A move may leave it out while it cannot be reached.' }),
+    reachable: Type.Boolean({ description: 'When it was last looked at, a second ago at most.' }),
+    error: Type.Optional(Type.Ref('Error')),
+  },
+  { $id: 'Haproxy', title: 'HAProxy' },
+);
+export type HaproxyReply = Static<typeof HaproxyReply>;
+
 export const StatusReply = Type.Object({
   version: Type.String(),
   hosts: Type.Array(Type.Ref('Host')),
+  haproxys: Type.Array(Type.Ref('Haproxy'), { description: 'Those in front; none with the built-in gate.' }),
   apps: Type.Array(Type.Ref('App')),
   migrations: Type.Array(Type.Ref('Migration'), { description: 'Those under way.' }),
 });

@@ -7,7 +7,7 @@ import { answerFailures } from './failures.ts';
 import { type GuardOptions, guard } from './guard.ts';
 import { migrationRoutes } from './migrations.ts';
 import { planRoutes } from './plans.ts';
-import { AppReply, ErrorReply, HostReply, MigrationReply, PlanReply } from './schemas.ts';
+import { AppReply, ErrorReply, HaproxyReply, HostReply, MigrationReply, PlanReply } from './schemas.ts';
 import { statusRoutes } from './status.ts';
 
 const BODY_LIMIT_BYTES = 65_536;
@@ -30,7 +30,8 @@ export async function createAdmin(context: AdminContext, options: GuardOptions):
   takeOrdersInTime(server, context);
   answerFailures(server);
   server.removeContentTypeParser('text/plain');
-  for (const schema of [ErrorReply, MigrationReply, PlanReply, AppReply, HostReply]) server.addSchema(schema);
+  for (const schema of [ErrorReply, MigrationReply, PlanReply, AppReply, HaproxyReply, HostReply])
+    server.addSchema(schema);
   await server.register(swagger, {
     openapi: {
       openapi: '3.1.0',

@@ -1,10 +1,11 @@
 import { Type } from '@sinclair/typebox';
 import type { FastifyInstance } from 'fastify';
 import { anySignal } from '../../migrator/any-signal.ts';
+import { toErrorBody } from '../../migrator/errors.ts';
 import { askAll } from '../placements/survey.ts';
 import { describeApps } from './apps.ts';
 import type { AdminContext } from './context.ts';
-import { type HostReply, StatusReply } from './schemas.ts';
+import { type HaproxyReply, type HostReply, StatusReply } from './schemas.ts';
 
 const HOST_DEADLINE_MS = 2_000;
 
@@ -22,6 +23,7 @@ export function statusRoutes(server: FastifyInstance, context: AdminContext): vo
     async () => ({
       version,
       hosts: await describeHosts(context, stopping),
+      haproxys: describeHaproxys(context),
       apps: describeApps(context),
       migrations: migrations.list().filter((record) => record.state === 'running'),
     }),
@@ -45,6 +47,16 @@ export function statusRoutes(server: FastifyInstance, context: AdminContext): vo
   );
 
   server.get('/v1/openapi.json', { schema: { hide: true } }, async () => server.swagger());
+}
+
+function describeHaproxys({ haproxy }: AdminContext): HaproxyReply[] {
+  const states = haproxy?.states() ?? [];
+  return states.map(({ name, isOptional, answers, failure }) => ({
+    haproxy: name,
+    optional: isOptional,
+    reachable: answers,
+    ...(failure === undefined ? {} : { error: toErrorBody(failure) }),
+  }));
 }
 
 async function describeHosts(context: AdminContext, stopping: AbortSignal): Promise<HostReply[]> {

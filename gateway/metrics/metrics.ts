@@ -40,8 +40,14 @@ export class Metrics implements Observer {
   readonly #pageIn: Histogram;
   readonly #fetched: Counter<'from'>;
 
-  /** @param heldNow the requests held at this moment, by app; asked whenever the metrics are */
-  constructor(heldNow: () => Iterable<readonly [app: string, requests: number]>) {
+  /**
+   * @param heldNow the requests held at this moment, by app; asked whenever the metrics are
+   * @param haproxysNow whether each HAProxy in front answers; asked as often
+   */
+  constructor(
+    heldNow: () => Iterable<readonly [app: string, requests: number]>,
+    haproxysNow: () => Iterable<readonly [haproxy: string, answers: boolean]> = () => [],
+  ) {
     const registers = [this.#registry];
     this.contentType = this.#registry.contentType;
     // Each look at the event loop's delay wakes the process: ten a second cost nothing, a hundred do.
@@ -117,6 +123,16 @@ export class Metrics implements Observer {
       collect() {
         this.reset();
         for (const [app, requests] of heldNow()) this.set({ app }, requests);
+      },
+    });
+    new Gauge({
+      name: 'holdfast_haproxy_up',
+      help: 'Whether a HAProxy in front answered when it was last looked at',
+      labelNames: ['haproxy'],
+      registers,
+      collect() {
+        this.reset();
+        for (const [haproxy, answers] of haproxysNow()) this.set({ haproxy }, answers ? 1 : 0);
       },
     });
   }

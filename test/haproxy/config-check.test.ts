@@ -84,6 +84,7 @@ defaults base
 	timeout check 5s
 	timeout tunnel 1h
 	option idle-close-on-response
+	option redispatch
 
 defaults
 	mode tcp

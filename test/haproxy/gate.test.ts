@@ -193,6 +193,10 @@ for (const edition of typeof found === 'string' ? [] : found) {
       two.signal('SIGSTOP');
       await hold(scene.gate);
       t.ok(scene.logged.includes('HAProxy cannot be reached, and is left out'));
+      t.match(scene.gate.states(), [
+        { name: one.masterSocket, isOptional: false, answers: true },
+        { name: two.masterSocket, isOptional: true, answers: false, failure: { code: 'HAPROXY_SILENT' } },
+      ]);
       const held = scene.visit('/held', one);
       await eventually('it to be held', () => scene.gates.snapshot('shop').heldRequests === 1);
       two.signal('SIGCONT');
@@ -204,6 +208,7 @@ for (const edition of typeof found === 'string' ? [] : found) {
       await scene.direct();
       t.equal(await scene.visit('/after', two), '200 b');
       t.equal(a.visits.length, 0);
+      await eventually('both to answer', () => scene.gate.states().every(({ answers }) => answers));
     });
 
     t.test('an optional HAProxy that was down during a move serves the app where it is now', async (t) => {

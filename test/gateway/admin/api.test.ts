@@ -1,7 +1,9 @@
 import { request } from 'node:http';
 import t from 'tap';
+import { HoldfastError } from '../../../migrator/errors.ts';
 import { PREFERENCE } from '../../../migrator/planner/choice.ts';
 import type { Plan } from '../../../migrator/planner/prediction.ts';
+import { gateway } from '../cli/run.ts';
 import { toyFleet } from './toy-fleet.ts';
 
 /** As much of the answers as the tests look into. */
@@ -206,6 +208,23 @@ t.test('the status tells which hosts answer', async (t) => {
   });
 });
 
+t.test('the status tells which HAProxys answer', async (t) => {
+  const away = new HoldfastError('HAPROXY_SILENT', 'it did not answer', { retryable: true });
+  const states = () => [
+    { name: '/run/one.sock', isOptional: false, answers: true },
+    { name: '10.0.0.5:9999', isOptional: true, answers: false, failure: away },
+  ];
+  const { url } = await toyFleet(t, { haproxy: { states } });
+  t.match((await get(`${url}/v1/status`)).body, {
+    haproxys: [
+      { haproxy: '/run/one.sock', optional: false, reachable: true },
+      { haproxy: '10.0.0.5:9999', optional: true, reachable: false, error: { code: 'HAPROXY_SILENT' } },
+    ],
+  });
+  const { stdout } = await gateway(['status', '--admin', url]);
+  t.match(stdout, /^HAPROXY +STATE\n\/run\/one.sock +up\n10.0.0.5:9999 \(optional\) +does not answer$/m);
+});
+
 t.test('with a token, every request but the health check must bear it', async (t) => {
   const { url } = await toyFleet(t, { token: 'sesame' });
   t.match(await get(`${url}/v1/apps`), { status: 401, body: { code: 'TOKEN_REQUIRED' } });
@@ -245,7 +264,14 @@ t.test('the OpenAPI description names every route with its answers', async (t) =
     '/v1/plans',
     '/v1/status',
   ]);
-  t.same(Object.keys(body.components?.schemas ?? {}).sort(), ['App', 'Error', 'Host', 'Migration', 'Plan']);
+  t.same(Object.keys(body.components?.schemas ?? {}).sort(), [
+    'App',
+    'Error',
+    'Haproxy',
+    'Host',
+    'Migration',
+    'Plan',
+  ]);
   t.match(JSON.stringify(body.paths?.['/v1/migrations']?.post), '#/components/schemas/Migration');
 });
 

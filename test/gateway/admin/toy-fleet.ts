@@ -50,7 +50,7 @@ export interface ToyFleet {
 /** The admin API on a port, real down to the saga; the agents and what they run are the model the saga is tried on. */
 export async function toyFleet(
   t: Test,
-  options: { token?: string; allowedHosts?: string[] } = {},
+  options: { token?: string; allowedHosts?: string[]; haproxy?: AdminContext['haproxy'] } = {},
 ): Promise<ToyFleet> {
   const world = new World();
   const config = parseGatewayConfig(CONFIG, 'gateway.yaml');
@@ -125,6 +125,7 @@ export async function toyFleet(
     placements,
     migrations,
     gates,
+    haproxy: options.haproxy,
     metrics,
     log,
     ready: Promise.resolve(),

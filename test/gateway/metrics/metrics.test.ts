@@ -37,6 +37,19 @@ t.test('what is held is read from the gates when asked', async (t) => {
   t.match(await metrics.text(), 'holdfast_held_requests{app="shop"} 0');
 });
 
+t.test('which HAProxys answer is asked with the metrics', async (t) => {
+  const metrics = new Metrics(
+    () => [],
+    () => [
+      ['/run/one.sock', true],
+      ['10.0.0.5:9999', false],
+    ],
+  );
+  const text = await metrics.text();
+  t.match(text, 'holdfast_haproxy_up{haproxy="/run/one.sock"} 1');
+  t.match(text, 'holdfast_haproxy_up{haproxy="10.0.0.5:9999"} 0');
+});
+
 t.test('holds and refusals are told apart', async (t) => {
   const metrics = new Metrics(() => []);
   metrics.holdEnded('shop', 320);
