@@ -4,7 +4,17 @@ import { OneShotRuntime } from '../../haproxy/runtime.ts';
 import { showServersConn } from '../../haproxy/servers.ts';
 import { StatKind, showStat } from '../../haproxy/stat.ts';
 import { type Edition, editions, eventually, type Haproxy } from './haproxy.ts';
-import { hold, isDirect, never, open, startApp, USER } from './scene.ts';
+import {
+  type App,
+  hold,
+  isDirect,
+  never,
+  open,
+  type Scene,
+  type SceneOptions,
+  startApp,
+  USER,
+} from './scene.ts';
 
 const found = await editions();
 const skip = typeof found === 'string' ? found : false;
@@ -19,6 +29,24 @@ async function openWithSlowRequest(t: Test, edition: Edition) {
   const slow = scene.visit('/slow');
   await eventually('the request to be at the app', () => waiting.length === 1);
   return { scene, slow, answer: () => waiting[0]?.end('slow') };
+}
+
+/** A scene with the app at `a`, directly reached, and a place `b` to go to. */
+async function openWithTwoPlaces(t: Test, edition: Edition, options: SceneOptions = {}) {
+  const scene = await open(t, edition, options);
+  const a = await startApp(t, 'a');
+  const b = await startApp(t, 'b');
+  scene.gates.setTarget('shop', a.target);
+  await scene.direct();
+  return { scene, a, b };
+}
+
+/** What a request is answered that comes while the app is held, once that is let go at `b`. */
+async function heldUntilAt(b: App, scene: Scene, visit: () => Promise<string>): Promise<string> {
+  const held = visit();
+  await eventually('it to be held', () => scene.gates.snapshot('shop').heldRequests === 1);
+  await scene.gate.release('shop', b.target);
+  return held;
 }
 
 async function gateTotal({ masterSocket }: Haproxy): Promise<number> {
@@ -98,22 +126,15 @@ for (const edition of typeof found === 'string' ? [] : found) {
     );
 
     t.test('reloaded while it holds and while it does not, no request fails or goes astray', async (t) => {
-      const scene = await open(t, edition);
+      const { scene, a, b } = await openWithTwoPlaces(t, edition);
       const [haproxy] = scene.haproxys as [Haproxy];
-      const a = await startApp(t, 'a');
-      const b = await startApp(t, 'b');
-      scene.gates.setTarget('shop', a.target);
-      await scene.direct();
       await haproxy.reload();
       t.equal(await scene.visit('/reloaded'), '200 a');
       await scene.direct();
       await hold(scene.gate);
       const came = a.visits.length;
       await haproxy.reload();
-      const held = scene.visit('/held');
-      await eventually('it to be held', () => scene.gates.snapshot('shop').heldRequests === 1);
-      await scene.gate.release('shop', b.target);
-      t.equal(await held, '200 b');
+      t.equal(await heldUntilAt(b, scene, () => scene.visit('/held')), '200 b');
       await haproxy.kill();
       await haproxy.run();
       t.equal(await scene.visit('/restarted'), '200 b');
@@ -132,22 +153,16 @@ for (const edition of typeof found === 'string' ? [] : found) {
     });
 
     t.test('a worker that is leaving and still has a user is in the way of no hold', async (t) => {
-      const scene = await open(t, edition);
+      const { scene, a, b } = await openWithTwoPlaces(t, edition);
       const [haproxy] = scene.haproxys as [Haproxy];
-      const a = await startApp(t, 'a');
-      const b = await startApp(t, 'b');
-      scene.gates.setTarget('shop', a.target);
-      await scene.direct();
       const user = { agent: new Agent({ keepAlive: true }) };
       t.teardown(() => user.agent.destroy());
       t.equal(await scene.visit('/before', haproxy, user), '200 a');
       await haproxy.reload();
       t.equal(haproxy.pids().length, 3, 'the user keeps the old worker from ending');
       await hold(scene.gate);
-      const held = scene.visit('/by-the-old-worker', haproxy, user);
-      await eventually('it to be held', () => scene.gates.snapshot('shop').heldRequests === 1);
-      await scene.gate.release('shop', b.target);
-      t.equal(await held, '200 b');
+      const visit = () => scene.visit('/by-the-old-worker', haproxy, user);
+      t.equal(await heldUntilAt(b, scene, visit), '200 b');
       t.equal(a.visits.length, 1);
     });
 
@@ -164,12 +179,8 @@ for (const edition of typeof found === 'string' ? [] : found) {
     });
 
     t.test('of two HAProxys both hold, or nothing is touched', async (t) => {
-      const scene = await open(t, edition, { count: 2, timeoutMs: 200 });
+      const { scene, b } = await openWithTwoPlaces(t, edition, { count: 2, timeoutMs: 200 });
       const [one, two] = scene.haproxys as [Haproxy, Haproxy];
-      const a = await startApp(t, 'a');
-      const b = await startApp(t, 'b');
-      scene.gates.setTarget('shop', a.target);
-      await scene.direct();
       two.signal('SIGSTOP');
       await t.rejects(hold(scene.gate), { code: 'HAPROXY_SILENT', retryable: true });
       t.ok(await isDirect(one), 'the other one was not touched');
@@ -184,12 +195,8 @@ for (const edition of typeof found === 'string' ? [] : found) {
     });
 
     t.test('an optional HAProxy that stands still is left out, and put right when it goes on', async (t) => {
-      const scene = await open(t, edition, { count: 2, timeoutMs: 500, optional: 1 });
+      const { scene, a, b } = await openWithTwoPlaces(t, edition, { count: 2, timeoutMs: 500, optional: 1 });
       const [one, two] = scene.haproxys as [Haproxy, Haproxy];
-      const a = await startApp(t, 'a');
-      const b = await startApp(t, 'b');
-      scene.gates.setTarget('shop', a.target);
-      await scene.direct();
       two.signal('SIGSTOP');
       await hold(scene.gate);
       t.ok(scene.logged.includes('HAProxy cannot be reached, and is left out'));
@@ -212,12 +219,8 @@ for (const edition of typeof found === 'string' ? [] : found) {
     });
 
     t.test('an optional HAProxy that was down during a move serves the app where it is now', async (t) => {
-      const scene = await open(t, edition, { count: 2, optional: 2 });
+      const { scene, a, b } = await openWithTwoPlaces(t, edition, { count: 2, optional: 2 });
       const [one, two] = scene.haproxys as [Haproxy, Haproxy];
-      const a = await startApp(t, 'a');
-      const b = await startApp(t, 'b');
-      scene.gates.setTarget('shop', a.target);
-      await scene.direct();
       await two.kill();
       await hold(scene.gate);
       await scene.gate.release('shop', b.target);
