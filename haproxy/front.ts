@@ -96,21 +96,24 @@ export class Front {
   }
 
   /**
-   * Send the app's new requests to the gate, in every worker, whatever is wanted, until `followAgain`.
+   * Send the app's new requests to the gate, in every worker, whatever is wanted, until `followAgain`. Then all workers are
+   * looked up anew: one that was reloaded in between would go on as it was.
    *
    * @throws HoldfastError `HAPROXY_NOT_HELD`, and as `follow`
    */
   async divert(app: string, signal: AbortSignal): Promise<void> {
     const { map } = this.#options;
     this.#diverted.add(app);
-    await this.#inTurn(() =>
-      this.#each(signal, async ({ runtime }) => {
+    await this.#inTurn(async () => {
+      await this.#each(signal, async ({ runtime }) => {
         const [way] = await runtime.ask([getMap(map, app)], signal);
-        if (way !== Way.direct) return;
-        const [, changed] = await runtime.ask([setMap(map, app, Way.gate), getMap(map, app)], signal);
-        if (changed === Way.direct) throw notHeld(this.name, app);
-      }),
-    );
+        if (way === Way.direct) await runtime.ask([setMap(map, app, Way.gate)], signal);
+      });
+      await this.#each(signal, async ({ runtime }) => {
+        const [way] = await runtime.ask([getMap(map, app)], signal);
+        if (way === Way.direct) throw notHeld(this.name, app);
+      });
+    });
   }
 
   /** The end of `divert`: what is wanted holds again. */
