@@ -138,6 +138,9 @@ export class HaproxyGate implements Gate {
       const look = looks[i];
       return look?.status === 'rejected' ? [{ front, reason: look.reason }] : [];
     });
+    for (const { front, reason } of missed) {
+      if (isOutOfReach(reason)) this.#looks.set(front, { answers: false, failure: reason });
+    }
     const fatal = missed.find(({ front, reason }) => !front.isOptional || !isOutOfReach(reason));
     if (fatal !== undefined) throw fatal.reason;
     if (missed.length > 0 && missed.length === fronts.length) throw missed[0]?.reason;
