@@ -4,16 +4,18 @@ import { hostVersions } from '../machine-facts.ts';
 import { inRounds } from '../rounds.ts';
 import { figure } from '../table.ts';
 import { measureByHand } from './by-hand.ts';
-import { measureHoldfast, move } from './by-holdfast.ts';
+import { Moves, move } from './by-holdfast.ts';
 import type { Failure, Measured, Measurement, Run } from './measurement.ts';
 import type { TransferOptions } from './options.ts';
 import { BASE_IMAGE, IMAGE, inWords, MIB, NAME } from './scenario.ts';
-import { RUNC_APP, Stage } from './stage.ts';
+import { RUNC_APP, RUNC_HOST, Stage } from './stage.ts';
 import { type Approach, Way } from './way.ts';
 
 /** For taking hosts down and for the tables. */
 const RESERVE_MS = 20_000;
 const PUBLISHED = ['-p', '8080:8080'];
+/** The moves of Holdfast, in order. */
+const JOURNEY = [Way.there, Way.back, Way.repeat];
 
 export type Say = (line?: string) => void;
 
@@ -97,16 +99,23 @@ export class TransferBench implements Run {
     // Agents of hosts that have been up for a while have moved something before.
     for (const to of ['b', 'a']) await move(stage, { app: RUNC_APP, to, strategy }, signal);
     await stage.setLink(link);
-    for (const [way, to] of [
-      [Way.there, stage.b],
-      [Way.back, stage.a],
-      [Way.repeat, stage.b],
-    ] as const) {
-      const measured = await measureHoldfast(stage, { app: NAME, to: to.name, strategy }, signal);
-      await stage.checkFiles(to, signal);
-      this.#keep({ link, way, round, ...measured });
-      const plain = await measureHoldfast(stage, { app: RUNC_APP, to: to.name, strategy }, signal);
-      this.#keep({ link, way: Way.runc, round, ...plain });
+    const all: Moves[] = [];
+    try {
+      const own = await Moves.of(stage, NAME);
+      all.push(own);
+      const plain = await Moves.of(stage, RUNC_APP, RUNC_HOST);
+      all.push(plain);
+      for (const to of [stage.b, stage.a, stage.b]) {
+        await own.make(to.name, strategy, signal);
+        await stage.checkFiles(to, signal);
+        await plain.make(to.name, strategy, signal);
+      }
+      for (const [nth, measured] of (await own.finish()).entries()) {
+        this.#keep({ link, way: JOURNEY[nth] ?? Way.repeat, round, ...measured });
+      }
+      for (const measured of await plain.finish()) this.#keep({ link, way: Way.runc, round, ...measured });
+    } finally {
+      await Promise.allSettled(all.map((moves) => moves.stop()));
     }
     await admin.call('POST', `/v1/apps/${RUNC_APP}/stop`, {}, 30_000);
     await stage.clear(signal);
