@@ -18,10 +18,20 @@ export async function admitVolumes(
   const findings: Finding[] = [];
   for (const volume of volumes) {
     const here = await api.volume(volume.name);
-    if (here === undefined) findings.push(...(await missing(volume)));
+    if (volume.device !== undefined && !volume.shared) findings.push(standsFor(volume.name, volume.device));
+    else if (here === undefined) findings.push(...(await missing(volume)));
     else findings.push(...(await present(api, volume, here, name, ownVolumes)));
   }
   return findings;
+}
+
+/** Docker mounts the path when a container starts: what is brought before would lie below it, and the rest in it. */
+function standsFor(name: string, device: string): Finding {
+  return {
+    code: 'SETTING_REFUSED',
+    message: `its volume ${name} stands for ${device} of its host, which cannot be moved: at the destination that path is the host's own`,
+    mend: 'mount the path itself, with the content the app needs at both hosts, or use a volume without a device',
+  };
 }
 
 async function missing({ name, driver, device }: VolumeShape): Promise<Finding[]> {

@@ -192,7 +192,13 @@ const cases: Case[] = [
     'the path behind a volume is missing',
     'MOUNT_SOURCE_MISSING',
     /stands for \/nowhere/,
-    { volumes: [{ ...aVolume, device: '/nowhere' }] },
+    { volumes: [{ ...aVolume, device: '/nowhere', shared: true }] },
+  ],
+  [
+    'a volume stands for a path of its host, here too',
+    'SETTING_REFUSED',
+    /data stands for \/tmp of its host/,
+    { volumes: [{ ...aVolume, device: '/tmp' }] },
   ],
   [
     'a volume is of another driver',
