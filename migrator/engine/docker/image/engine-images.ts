@@ -62,6 +62,19 @@ export class EngineImages {
     return found;
   }
 
+  /** Where it keeps its images, if that is by overlay2, in layers of its own. */
+  async dataRoot(signal: AbortSignal): Promise<string | undefined> {
+    try {
+      const { Driver, DockerRootDir } = (await within(this.#docker.info(), signal)) as {
+        Driver?: string;
+        DockerRootDir?: string;
+      };
+      return Driver === 'overlay2' ? DockerRootDir : undefined;
+    } catch (error) {
+      throw translate('looking at the engine', error, signal);
+    }
+  }
+
   /** @returns false when the image is not there (any more) */
   async tag(id: string, name: string, signal: AbortSignal): Promise<boolean> {
     const colon = name.lastIndexOf(':');

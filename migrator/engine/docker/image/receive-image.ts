@@ -3,13 +3,13 @@ import type Docker from 'dockerode';
 import { HoldfastError } from '../../../errors.ts';
 import { codecOf, codecs, Encoding } from '../../../transfer/codec.ts';
 import { Channel, type Received } from './channel.ts';
-import { EngineImages, Load } from './engine-images.ts';
+import { EngineImages, type ImageHere, Load } from './engine-images.ts';
 import { imageStreamInvalid, imageVanished, layerDamaged } from './errors.ts';
 import { imageArchive } from './image-archive.ts';
+import { imageBlobs } from './image-blobs.ts';
 import { LayersHere } from './layers-here.ts';
 import type { MessageOf } from './messages.ts';
 import { giveNames, type Names } from './names.ts';
-import { savedBlobs } from './saved-image.ts';
 import type { ImageSpool } from './spool.ts';
 import type { SpooledBlob } from './spooled-blob.ts';
 
@@ -114,16 +114,16 @@ class Receiving {
   /** Layers that another image has here, on another base. */
   async #takeFromImages(blobs: readonly SpooledBlob[], here: LayersHere): Promise<void> {
     const { signal } = this.#channel;
-    const byImage = new Map<string, Map<string, SpooledBlob>>();
+    const byImage = new Map<ImageHere, Map<string, SpooledBlob>>();
     for (const blob of blobs) {
       const owner = blob.whole ? undefined : here.imageWith(blob.digest);
       if (!owner) continue;
-      const of = byImage.get(owner.id) ?? new Map<string, SpooledBlob>();
-      byImage.set(owner.id, of.set(blob.digest, blob));
+      const of = byImage.get(owner) ?? new Map<string, SpooledBlob>();
+      byImage.set(owner, of.set(blob.digest, blob));
     }
     for (const [owner, of] of byImage) {
       try {
-        for await (const { digest, sizeBytes, content } of savedBlobs(
+        for await (const { digest, sizeBytes, content } of imageBlobs(
           this.#images,
           owner,
           of.keys(),

@@ -1,13 +1,8 @@
 import { HoldfastError } from '../../../errors.ts';
 import type { EngineImages } from './engine-images.ts';
 import { layersUnavailable } from './errors.ts';
+import type { ImageBlob } from './image-blobs.ts';
 import { filesOf } from './tar.ts';
-
-export interface SavedBlob {
-  readonly digest: string;
-  readonly sizeBytes: number;
-  readonly content: AsyncIterable<Buffer>;
-}
 
 const BLOB = /^blobs\/sha256\/([0-9a-f]{64})$/;
 
@@ -22,7 +17,7 @@ export async function* savedBlobs(
   imageId: string,
   wanted: Iterable<string>,
   signal: AbortSignal,
-): AsyncGenerator<SavedBlob> {
+): AsyncGenerator<ImageBlob> {
   const missing = new Set(wanted);
   if (missing.size === 0) return;
   const archive = await images.save(imageId, signal);

@@ -7,11 +7,11 @@ import { encode } from '../../../transfer/encode.ts';
 import { EncodingChoice, Patience } from '../../../transfer/encoding-choice.ts';
 import { chunksOf } from './blob-chunks.ts';
 import { Channel, type Received } from './channel.ts';
-import { EngineImages } from './engine-images.ts';
+import { EngineImages, type ImageHere } from './engine-images.ts';
 import { imageNotFound, imageStreamInvalid } from './errors.ts';
+import { type ImageBlob, imageBlobs } from './image-blobs.ts';
 import { CHUNK_BYTES, type MessageOf } from './messages.ts';
 import type { Names } from './names.ts';
-import { type SavedBlob, savedBlobs } from './saved-image.ts';
 
 /** Chunks being encoded ahead of the one that is written: as many as the thread pool has threads. */
 const AHEAD = 4;
@@ -83,16 +83,16 @@ class Sending {
       // The other end is listened to meanwhile: it may fail, or say how far it has come.
       answer = channel.next();
       answer.catch(() => {}); // It fires the channel's signal, which ends the sending.
-      await this.#sendWanted(message).catch((error) => explain(error, answer));
+      await this.#sendWanted(image, message).catch((error) => explain(error, answer));
     }
   }
 
-  async #sendWanted(wants: MessageOf<'wants'>): Promise<void> {
+  async #sendWanted(image: ImageHere, wants: MessageOf<'wants'>): Promise<void> {
     const { signal, meter } = this.#channel;
     const codec = codecs.find(({ encoding }) => wants.encodings.includes(encoding));
     const choice = new EncodingChoice({ codec, meter, patience: Patience.ahead });
     const wanted = new Map(wants.blobs.map(({ digest, fromByte }) => [digest, fromByte]));
-    for await (const blob of savedBlobs(this.#images, this.#imageId, wanted.keys(), signal)) {
+    for await (const blob of imageBlobs(this.#images, image, wanted.keys(), signal)) {
       const fromByte = wanted.get(blob.digest) ?? 0;
       // Of what has all bytes and still another digest, some are wrong.
       await this.#sendBlob(blob, fromByte < blob.sizeBytes ? fromByte : 0, choice);
@@ -102,7 +102,7 @@ class Sending {
   }
 
   /** Chunks are read and encoded a few ahead, sent in order, and never faster than the stream takes them. */
-  async #sendBlob(blob: SavedBlob, fromByte: number, choice: EncodingChoice): Promise<void> {
+  async #sendBlob(blob: ImageBlob, fromByte: number, choice: EncodingChoice): Promise<void> {
     const { digest, sizeBytes, content } = blob;
     await this.#channel.send({ type: 'blob', digest, sizeBytes, fromByte });
     const underWay: Promise<void>[] = [];
