@@ -91,12 +91,6 @@ export function notUnderstood(what: string): HoldfastError {
   });
 }
 
-export function notShared(dir: string, why: string): HoldfastError {
-  return new HoldfastError('FILES_NOT_SHARED', `${dir} is declared shared, but is not: ${why}`, {
-    mend: 'mount the same storage at both hosts, or declare the mount local',
-  });
-}
-
 export function walkFailed(dir: string, said: string): HoldfastError {
   return new HoldfastError('FILES_UNREADABLE', `the files below ${dir} cannot be listed: ${said}`, {
     mend: 'see that the directory is there and its file system well',

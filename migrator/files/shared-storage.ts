@@ -1,64 +1,92 @@
 import { randomBytes } from 'node:crypto';
 import { open, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
-import { endedEarly, notShared, notUnderstood } from './errors.ts';
-import { Kind, outOfTurn, parseJson, Wire } from './wire.ts';
+import { run } from '../process.ts';
 
 const PREFIX = '.holdfast-probe-';
-const NAME = /^\.holdfast-probe-[0-9a-f]{32}$/;
+export const PROBE_NAME = '^\\.holdfast-probe-[0-9a-f]{32}$';
 
-/**
- * Prove that `dir` here and the other end's are the same storage, which the other end does at the same time: each writes a
- * file of random name and content, and reads the other's. Both are removed.
- *
- * @throws HoldfastError `FILES_NOT_SHARED` at both ends, `LINK_BROKEN`, `DEADLINE`; the stream is then destroyed
- */
-export async function proveShared(dir: string, stream: Duplex, signal: AbortSignal): Promise<void> {
-  const wire = new Wire(stream);
-  const giveUp = () => wire.destroy();
-  signal.addEventListener('abort', giveUp, { once: true });
-  const name = `${PREFIX}${randomBytes(16).toString('hex')}`;
-  const content = randomBytes(16).toString('hex');
-  try {
-    if (signal.aborted) throw endedEarly(signal);
-    await writeThrough(join(dir, name), content);
-    await wire.sendJson(Kind.word, { name });
-    const theirs = await hear(wire, 'name');
-    if (!NAME.test(theirs)) throw notUnderstood('a probe of no such name');
-    await wire.sendJson(Kind.word, { content: await readFile(join(dir, theirs), 'utf8').catch(() => '') });
-    const seen = await hear(wire, 'content');
-    // Whether ours was seen there: that theirs is seen here, they find out.
-    await wire.sendJson(Kind.word, { verdict: seen === content ? 'seen' : 'unseen' });
-    const verdict = await hear(wire, 'verdict');
-    if (seen !== content) throw notShared(dir, 'the other host does not see what this one writes');
-    if (verdict !== 'seen') throw notShared(dir, 'this host does not see what the other one writes');
-    wire.end();
-  } catch (error) {
-    if ((error as { code?: unknown }).code !== 'FILES_NOT_SHARED') wire.destroy();
-    else wire.end();
-    throw signal.aborted ? endedEarly(signal) : error;
-  } finally {
-    signal.removeEventListener('abort', giveUp);
-    await unlink(join(dir, name)).catch(() => {});
-  }
+/** File systems that several hosts can have mounted at once. */
+export const NETWORK_FILE_SYSTEMS: ReadonlySet<string> = new Set([
+  ...['nfs', 'nfs4', 'cifs', 'smb3', 'ceph', 'fuse.ceph', 'glusterfs', 'fuse.glusterfs'],
+  ...['lustre', 'beegfs', 'gfs2', 'ocfs2', 'gpfs'],
+]);
+
+/** A file of random name and content: whoever finds it looks at the very storage that it was laid in. */
+export interface Probe {
+  readonly name: string;
+  readonly content: string;
 }
 
-async function hear(wire: Wire, key: string): Promise<string> {
-  const { kind, payload } = await wire.next();
-  if (kind !== Kind.word) throw outOfTurn(kind);
-  const value = (parseJson(payload) as Record<string, unknown>)[key];
-  if (typeof value !== 'string') throw notUnderstood(`no ${key} where it was due`);
-  return value;
-}
-
-/** On the storage itself before this settles: the other host sees what is closed, not what is cached here. */
-async function writeThrough(file: string, content: string): Promise<void> {
-  const handle = await open(file, 'wx', 0o600);
+/** On the storage itself before this settles: another host sees what is closed, not what is cached here. */
+export async function layProbe(dir: string): Promise<Probe> {
+  const probe = {
+    name: `${PREFIX}${randomBytes(16).toString('hex')}`,
+    content: randomBytes(16).toString('hex'),
+  };
+  const handle = await open(join(dir, probe.name), 'wx', 0o600);
   try {
-    await handle.writeFile(content);
+    await handle.writeFile(probe.content);
     await handle.sync();
   } finally {
     await handle.close();
   }
+  return probe;
+}
+
+/**
+ * The other host: read the probe, and take it away, which whoever laid it will see.
+ *
+ * @returns why this is not the same storage; undefined when it is
+ */
+export async function takeProbe(dir: string, { name, content }: Probe): Promise<string | undefined> {
+  const found = await readFile(join(dir, name), 'utf8').catch(() => undefined);
+  if (found !== content) return 'this host does not see what the other one writes';
+  try {
+    await unlink(join(dir, name));
+    return undefined;
+  } catch {
+    return 'this host may not write to it';
+  }
+}
+
+/** Whether somebody has taken the probe away. It is gone afterwards in either case. */
+export async function wasTaken(dir: string, { name }: Probe): Promise<boolean> {
+  try {
+    await unlink(join(dir, name));
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
+  }
+}
+
+/** Whether a path of this host is on a file system that several hosts can have mounted at once. */
+export async function isOnNetwork(path: string): Promise<boolean> {
+  const type = fileSystemOf(path, await readFile('/proc/self/mountinfo', 'utf8'));
+  return type !== undefined && NETWORK_FILE_SYSTEMS.has(type);
+}
+
+/** The type of the file system that a path is on: that of the longest mount point above it, and of those the last one. */
+export function fileSystemOf(path: string, mountinfo: string): string | undefined {
+  let longest = -1;
+  let type: string | undefined;
+  for (const line of mountinfo.split('\n')) {
+    const [before = '', after = ''] = line.split(' - ');
+    const at = unescaped(before.split(' ')[4] ?? '');
+    const isAbove = at === '/' || path === at || path.startsWith(`${at}/`);
+    if (at === '' || !isAbove || at.length < longest) continue;
+    longest = at.length;
+    type = after.split(' ')[0];
+  }
+  return type;
+}
+
+/** All that was written to the file system of `dir` is on the storage: the other host sees what is there, and not our cache. */
+export async function flush(dir: string, signal: AbortSignal): Promise<void> {
+  await run('sync', ['--file-system', dir], { signal });
+}
+
+/** The kernel writes a blank as `\040`. */
+export function unescaped(path: string): string {
+  return path.replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 8)));
 }

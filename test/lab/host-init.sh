@@ -1,18 +1,18 @@
 #!/bin/sh
 # The first process of a lab host, in fresh namespaces. Makes the host's file system, moves into it with
 # pivot_root (CRIU needs a real mount root, a chroot will not do) and becomes tini, which reaps.
-# Arguments: NAME, the root file system below, a directory to mount in, the repository, a directory on disk;
-# then for each cgroup hierarchy its mount point, version and v1 controllers.
+# Arguments: NAME, the root file system below, a directory to mount in, the repository, a directory on disk, one that all
+# hosts have; then for each cgroup hierarchy its mount point, version and v1 controllers.
 set -eu
-name=$1 lower=$2 work=$3 repo=$4 disk=$5
-shift 5
+name=$1 lower=$2 work=$3 repo=$4 disk=$5 shared=$6
+shift 6
 
 mount -t tmpfs -o mode=755 tmpfs "$work"
 mkdir "$work/upper" "$work/work" "$work/root"
 mount -t overlay overlay -o "lowerdir=$lower,upperdir=$work/upper,workdir=$work/work" "$work/root"
 cd "$work/root"
 
-mkdir -p opt/holdfast srv/rootfs var/lib/holdfast-disk etc/holdfast .old
+mkdir -p opt/holdfast srv/rootfs srv/shared var/lib/holdfast-disk etc/holdfast .old
 mount --bind "$repo" opt/holdfast
 mount -o remount,bind,ro opt/holdfast
 # The same root file system once more, without the overlay: test containers run on it, on every host alike.
@@ -20,6 +20,8 @@ mount --bind "$lower" srv/rootfs
 mount -o remount,bind,ro srv/rootfs
 # Docker and podman refuse an overlay on an overlay: they keep their data here.
 mount --bind "$disk" var/lib/holdfast-disk
+# As storage on the network would be.
+mount --bind "$shared" srv/shared
 
 mount -t proc -o nosuid,nodev,noexec proc proc
 mount -t sysfs -o nosuid,nodev,noexec sysfs sys

@@ -43,10 +43,12 @@ export async function startHost(
   const work = path.join(labDir(lab), host);
   const disk = path.join(disksDir(lab), host);
   mkdirSync(work, { recursive: true });
+  const shared = path.join(disksDir(lab), 'shared');
   mkdirSync(disk, { recursive: true });
+  mkdirSync(shared, { recursive: true });
   const mounts = hierarchies().flatMap((one) => [one.mountPoint, String(one.version), one.controllers]);
   const unshare = ['unshare', '-m', '-u', '-p', '-i', '-n', '-C', '-f', '--propagation', 'private', '--'];
-  const init = ['/bin/sh', initScript, host, rootfs, work, repoDir, disk, ...mounts];
+  const init = ['/bin/sh', initScript, host, rootfs, work, repoDir, disk, shared, ...mounts];
   const unsharePid = await startPart(lab, host, [...unshare, ...init], signal);
   const initPid = childrenOf(unsharePid)[0];
   if (initPid === undefined) {

@@ -29,6 +29,7 @@ import { AtStart } from './runtime/wrapper.ts';
 import { dockerApi } from './settings/docker-api.ts';
 import type { Inspected } from './settings/inspected.ts';
 import { VolumeLedger } from './settings/settings.ts';
+import { SharedStorage } from './storage.ts';
 import { strangersIn } from './strangers.ts';
 
 export interface DockerEngineOptions {
@@ -70,7 +71,11 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
     const place = places.existing(name) ?? (await placeOf(name, soon()).catch(() => undefined));
     return place ? (await readState(place)).cgroup.pids() : [];
   };
-  const leaving = new Leaving({ docker, hands, ledger, log, dockerName, processes });
+  const sharedStorage = new SharedStorage();
+  const storage = (name: string) => configOf(name).storage;
+  const leaving = new Leaving({
+    ...{ docker, hands, ledger, log, dockerName, processes, storage, sharedStorage },
+  });
   const arriving = new Arriving({ docker, hands, ledger, spool, places, log });
 
   const find = (name: string, signal: AbortSignal) => dockerApi(docker, signal).container(dockerName(name));
@@ -203,7 +208,7 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
 
     async examine(name, signal) {
       await makeReadyToDump();
-      const app = { name, dockerName: dockerName(name), ...configOf(name) };
+      const app = { name, dockerName: dockerName(name), sharedStorage, ...configOf(name) };
       return examineDocker(docker, app, await placeOf(name, signal), signal);
     },
 

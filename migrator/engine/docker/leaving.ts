@@ -5,13 +5,22 @@ import type { Logger } from 'pino';
 import { HoldfastError } from '../../errors.ts';
 import { mappedFiles } from '../../files/mapped-files.ts';
 import { MovingTree } from '../../files/moving-tree.ts';
+import { flush } from '../../files/shared-storage.ts';
 import { Traffic } from '../../transfer/traffic.ts';
 import type { CarriedBytes, Carrier, Workspace } from '../engine.ts';
 import { type Hands, NEVER } from './hands.ts';
 import { sendThroughBreaks } from './image/send-through-breaks.ts';
 import { putBack } from './restart-policy.ts';
 import { type DockerApi, dockerApi } from './settings/docker-api.ts';
-import { type DockerSettings, describe, leaveVolumes, type VolumeLedger } from './settings/settings.ts';
+import type { Inspected } from './settings/inspected.ts';
+import {
+  type DockerSettings,
+  describe,
+  leaveVolumes,
+  type Storage,
+  type VolumeLedger,
+} from './settings/settings.ts';
+import type { SharedStorage } from './storage.ts';
 import { type Tree, treesOf, WRITTEN } from './trees.ts';
 
 /** Streams besides those of the trees. */
@@ -23,6 +32,8 @@ interface Leave {
   readonly id: string;
   readonly settings: DockerSettings;
   readonly trees: ReadonlyMap<Tree, MovingTree>;
+  /** Of storage that both hosts have: what is still in this one's cache is to be there for the other. */
+  readonly sharedDirs: readonly string[];
   /** Whether there is a container at the destination that its files can be put into. */
   madeThere: boolean;
 }
@@ -35,6 +46,9 @@ export interface LeavingOptions {
   /** Docker's name for a container. */
   readonly dockerName: (name: string) => string;
   readonly processes: (name: string) => Promise<readonly number[]>;
+  /** What agent.yaml says of its mounts. */
+  readonly storage: (name: string) => Storage;
+  readonly sharedStorage: SharedStorage;
 }
 
 /** Source: what containers bring along. */
@@ -56,7 +70,8 @@ export class Leaving {
     carrier: Carrier,
     signal: AbortSignal,
   ): Promise<CarriedBytes> {
-    const { docker, hands } = this.#options;
+    const { docker, hands, sharedStorage } = this.#options;
+    await sharedStorage.confirm(name);
     const leave = await this.#leave(name, workspace, signal);
     let layerBytes = 0;
     if (!leave.madeThere) {
@@ -87,9 +102,9 @@ export class Leaving {
 
   /** It is about to be removed, and may come back. */
   async farewell(name: string, signal: AbortSignal): Promise<void> {
-    const { docker, ledger, dockerName } = this.#options;
+    const { docker, ledger, dockerName, storage } = this.#options;
     // An agent that was started anew meanwhile has to ask once more.
-    const known = this.#leaves.get(name) ?? (await describe(docker, dockerName(name), signal));
+    const known = this.#leaves.get(name) ?? (await describe(docker, dockerName(name), signal, storage(name)));
     await leaveVolumes(docker, known.settings, ledger, signal);
   }
 
@@ -113,13 +128,14 @@ export class Leaving {
     const known = this.#leaves.get(name);
     if (known?.migrationId === migrationId) return known;
     await this.letGo(name, signal); // Of a migration that was never ended here.
-    const { docker, dockerName, log } = this.#options;
+    const { docker, dockerName, log, storage } = this.#options;
     const api = this.#api(signal);
-    const { settings } = await describe(docker, dockerName(name), signal);
+    const { settings } = await describe(docker, dockerName(name), signal, storage(name));
     const found = await api.container(settings.shape.name);
     if (found === undefined) throw new HoldfastError('CONTAINER_NOT_RUNNING', `${name} is absent here`);
     const trees = new Map<Tree, MovingTree>();
-    const leave = { migrationId, id: found.Id, settings, trees, madeThere: false };
+    const sharedDirs = mountedFrom(found, settings);
+    const leave = { migrationId, id: found.Id, settings, trees, sharedDirs, madeThere: false };
     try {
       for (const tree of await treesOf(api, found, settings.volumes)) {
         // Of what is written by way of an overlay nobody is told who watches the layer.
@@ -139,12 +155,23 @@ export class Leaving {
   }
 }
 
+/** The shared storage of a container, by the paths of this host. */
+function mountedFrom({ Mounts }: Inspected, { shape, volumes }: DockerSettings): string[] {
+  const binds = new Set(shape.binds.filter(({ shared }) => shared).map(({ source }) => source));
+  const names = new Set(volumes.filter(({ shared }) => shared).map(({ name }) => name));
+  return (Mounts ?? [])
+    .filter(({ Name = '', Source }) => binds.has(Source) || names.has(Name))
+    .map(({ Source }) => Source);
+}
+
 /**
+ * Each tree is sent, and what is on shared storage is flushed to it: ahead too, so that little is left for the freeze.
+ *
  * @param pids whose mapped files go along, changed or not: of what is written to those nobody is told
  * @returns what was put on the link
  */
 async function passAll(
-  { trees }: Leave,
+  { trees, sharedDirs }: Leave,
   carrier: Carrier,
   options: { running: boolean; signal: AbortSignal },
   pids: readonly number[],
@@ -154,8 +181,12 @@ async function passAll(
     const also = mapped.flatMap((files) => [...files]);
     return tree.pass(() => carrier.open(what, options.signal), { ...options, also });
   });
+  const flushes = sharedDirs.map(async (dir) => {
+    await flush(dir, options.signal);
+    return { sentBytes: 0 };
+  });
   // All are over before anything else is done with them.
-  const outcomes = await Promise.allSettled(passes);
+  const outcomes = await Promise.allSettled([...passes, ...flushes]);
   const failed = outcomes.find((outcome) => outcome.status === 'rejected');
   if (failed) throw failed.reason;
   return outcomes.reduce((sum, each) => sum + (each.status === 'fulfilled' ? each.value.sentBytes : 0), 0);

@@ -11,19 +11,25 @@ import { publishedAt } from './published.ts';
 import { RUNTIME } from './runtime/install.ts';
 import { dockerApi } from './settings/docker-api.ts';
 import { admitSettings, describe, parseShape, shapeOf, type VolumeLedger } from './settings/settings.ts';
+import { admitStorage, type SharedStorage } from './storage.ts';
 
 const ENGINE = 'docker';
 
-/** What a move of this container carries, and what stands against it at the source. Only reads. */
+/** What a move of this container carries, and what stands against it at the source. Leaves only probes in shared storage. */
 export async function examineDocker(
   docker: Docker,
-  app: Pick<DockerContainer, 'connections' | 'port'> & { readonly name: string; readonly dockerName: string },
+  app: Pick<DockerContainer, 'connections' | 'port' | 'storage'> & {
+    readonly name: string;
+    readonly dockerName: string;
+    readonly sharedStorage: SharedStorage;
+  },
   place: OciContainer,
   signal: AbortSignal,
 ): Promise<{ footprint: Footprint; findings: Finding[] }> {
   const { name, dockerName, connections } = app;
-  const { settings, findings } = await describe(docker, dockerName, signal);
-  const found = await dockerApi(docker, signal).container(dockerName);
+  const { settings, findings } = await describe(docker, dockerName, signal, app.storage);
+  const api = dockerApi(docker, signal);
+  const found = await api.container(dockerName);
   const port = app.port ?? (found && publishedAt(found)?.port);
   const state = await readState(place);
   const tmpfs = await ownTmpfs(state.initPid);
@@ -32,11 +38,17 @@ export async function examineDocker(
     state,
     signal,
   );
-  const evidence = { ...examined.footprint.evidence, docker: JSON.stringify(shapeOf(settings)) };
+  const shared = await app.sharedStorage.lay(name, api, settings);
+  const evidence = {
+    ...examined.footprint.evidence,
+    docker: JSON.stringify(shapeOf(settings)),
+    storage: shared.evidence,
+  };
   return {
     footprint: { ...examined.footprint, evidence },
     findings: [
       ...findings,
+      ...shared.findings,
       ...(port === undefined ? [portUnknown(name)] : []),
       ...(await admitImages(docker, signal)),
       ...examined.findings,
@@ -44,7 +56,7 @@ export async function examineDocker(
   };
 }
 
-/** What stands against taking it here. Only reads. */
+/** What stands against taking it here. Only reads, but for probes, which it takes away. */
 export async function admitDocker(
   docker: Docker,
   { name, dockerName }: { readonly name: string; readonly dockerName: string },
@@ -63,6 +75,7 @@ export async function admitDocker(
     ...(shape.name === dockerName ? [] : [nameDiffers(name, shape.name, dockerName)]),
     ...(await admitImages(docker, signal)),
     ...(await admitSettings(docker, shape, { runtime: RUNTIME, ownVolumes }, signal)),
+    ...(await admitStorage(dockerApi(docker, signal), footprint.evidence.storage)),
     ...findings,
   ];
 }

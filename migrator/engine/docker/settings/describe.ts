@@ -8,7 +8,7 @@ import type { DockerSettings } from './docker-settings.ts';
 import { engineFacts, engineFindings, foreignRuntime, hasInit } from './engine-facts.ts';
 import { findingOf, sift } from './field.ts';
 import { HOST_CONFIG_FIELDS } from './host-config-fields.ts';
-import { bindsOf, namedMounts } from './mounts.ts';
+import { bindsOf, namedMounts, type Storage, unknownStorage } from './mounts.ts';
 import { networkMode, networksOf } from './networks.ts';
 import { fixedPorts, publishedPorts } from './ports.ts';
 import { stateFindings } from './state-findings.ts';
@@ -23,9 +23,15 @@ export interface Description {
 /**
  * Source: all that is needed to make the same container elsewhere, and what of it cannot be had there. Only reads.
  *
+ * @param storage what agent.yaml says of its mounts
  * @throws `CONTAINER_NOT_RUNNING` when there is none, `DOCKER_REFUSED`, `DOCKER_UNREACHABLE`, `DEADLINE`
  */
-export async function describe(docker: Docker, name: string, signal: AbortSignal): Promise<Description> {
+export async function describe(
+  docker: Docker,
+  name: string,
+  signal: AbortSignal,
+  storage: Storage = {},
+): Promise<Description> {
   const api = dockerApi(docker, signal);
   const container = await api.container(name);
   if (container === undefined) {
@@ -52,10 +58,11 @@ export async function describe(docker: Docker, name: string, signal: AbortSignal
   const init = await hasInit(container);
   const ports = fixedPorts(container);
   const mounts = namedMounts(container);
-  const { binds, findings: bindFindings } = await bindsOf(container, init);
-  const { volumes, findings: volumeFindings } = await volumesOf(api, container);
+  const { binds, findings: bindFindings } = await bindsOf(container, init, storage);
+  const { volumes, findings: volumeFindings } = await volumesOf(api, container, storage);
   const networks = await networksOf(api, container);
   findings.push(...mounts.findings, ...bindFindings, ...volumeFindings, ...networks.findings);
+  findings.push(...unknownStorage(container, storage));
 
   const { Name, MaximumRetryCount } = container.HostConfig.RestartPolicy;
   const settings: DockerSettings = {

@@ -54,6 +54,8 @@ export type PublishedPort = Static<typeof PublishedPort>;
 const Bind = Type.Object({
   source: Type.String(),
   kind: Type.Union([Type.Literal('directory'), Type.Literal('file')]),
+  /** Whether both hosts are to see the same content in it. */
+  shared: Type.Optional(Type.Literal(true)),
 });
 export type Bind = Static<typeof Bind>;
 

@@ -1,6 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { normalize } from 'node:path/posix';
+import { isOnNetwork, unescaped } from '../../../files/shared-storage.ts';
 import type { Finding } from '../../engine.ts';
+import type { StorageMode } from '../config.ts';
 import { MOUNT_FIELDS } from './belongings-fields.ts';
 import type { Bind } from './docker-settings.ts';
 import { findingOf, sift } from './field.ts';
@@ -8,6 +10,9 @@ import type { Inspected, MountPoint, MountSpec } from './inspected.ts';
 
 /** Where Docker mounts docker-init, for `--init`. In images with a merged /usr, /sbin is a link. */
 const INIT = '/sbin/docker-init';
+
+/** What agent.yaml says of mounts, by their paths in the container. */
+export type Storage = Readonly<Record<string, StorageMode>>;
 
 /** `Binds` and `Mounts` for a container that is to have the same volumes. */
 export interface NamedMounts {
@@ -46,14 +51,25 @@ export function namedMounts(container: Inspected): NamedMounts {
 export async function bindsOf(
   container: Inspected,
   init: boolean,
+  storage: Storage = {},
 ): Promise<{ binds: Bind[]; findings: Finding[] }> {
   const binds: Bind[] = [];
   const findings: Finding[] = [];
-  const sources = (container.Mounts ?? []).filter(({ Type }) => Type === 'bind').map(({ Source }) => Source);
-  for (const source of new Set(sources)) {
+  const points = (container.Mounts ?? []).filter(({ Type }) => Type === 'bind');
+  for (const source of new Set(points.map(({ Source }) => Source))) {
     const kind = await kindOf(source);
-    if (kind === 'directory' || kind === 'file') binds.push({ source, kind });
-    else findings.push(unmovable(source, kind));
+    if (kind !== 'directory' && kind !== 'file') {
+      findings.push(unmovable(source, kind));
+      continue;
+    }
+    const here = points.filter(({ Source }) => Source === source);
+    const declared = here.map(({ Destination }) => storage[clean(Destination)]).find((mode) => mode);
+    if (declared === 'local') findings.push(notCopied(source));
+    if (declared === 'shared' && kind === 'file') findings.push(notProvable(source));
+    // What is only read is what it is at each host.
+    const isDetected = kind === 'directory' && here.some(({ RW }) => RW) && (await isOnNetwork(source));
+    const isShared = declared === undefined ? isDetected : declared === 'shared';
+    binds.push({ source, kind, ...(isShared ? { shared: true } : {}) });
   }
   findings.push(...(await unknownToCriu(container, init)));
   return { binds, findings };
@@ -94,9 +110,32 @@ function mountPoints(mountinfo: string): string[] {
   return mountinfo.split('\n').map((line) => unescaped(line.split(' ')[4] ?? ''));
 }
 
-/** The kernel writes a blank as `\040`. */
-function unescaped(path: string): string {
-  return path.replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 8)));
+function notCopied(source: string): Finding {
+  return findingOf({
+    code: 'SETTING_REFUSED',
+    asked: `${source} mounted as \`local\` storage`,
+    why: 'paths of the host are not copied, only volumes are',
+  });
+}
+
+function notProvable(source: string): Finding {
+  return findingOf({
+    code: 'SETTING_REFUSED',
+    asked: `${source} mounted as \`shared\` storage`,
+    why: 'it is a file, and only of a directory can that be proven',
+  });
+}
+
+/** What is said of storage that the container does not have. */
+export function unknownStorage({ Mounts }: Inspected, storage: Storage): Finding[] {
+  const known = new Set((Mounts ?? []).map(({ Destination }) => clean(Destination)));
+  return Object.keys(storage)
+    .filter((path) => !known.has(path))
+    .map((path) => ({
+      code: 'SETTING_UNKNOWN',
+      message: `agent.yaml tells of storage at ${path}, where the container has nothing mounted`,
+      mend: 'name a path that is mounted, as `docker inspect` has it under Mounts',
+    }));
 }
 
 function unmovable(source: string, kind: Kind): Finding {
@@ -126,7 +165,7 @@ function pointAt(points: readonly MountPoint[], target: string): MountPoint | un
   return points.find(({ Destination }) => clean(Destination) === clean(target));
 }
 
-function clean(path: string): string {
+export function clean(path: string): string {
   const plain = normalize(path);
   return plain.length > 1 && plain.endsWith('/') ? plain.slice(0, -1) : plain;
 }

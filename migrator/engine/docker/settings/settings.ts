@@ -12,4 +12,5 @@ export {
   type VolumePlan,
 } from './docker-settings.ts';
 export { makeContainer } from './make-container.ts';
+export type { Storage } from './mounts.ts';
 export { leaveVolumes, VolumeLedger } from './volume-ledger.ts';

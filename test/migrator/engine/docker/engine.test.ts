@@ -12,7 +12,7 @@ async function engineOver(t: Test, holdings: Partial<Holdings> = {}) {
   t.teardown(standIn.close);
   const dir = t.testdir();
   const engine = createDockerEngine({
-    containers: { shop: { engine: 'docker', connections: 'refuse' } },
+    containers: { shop: { engine: 'docker', connections: 'refuse', storage: {} } },
     socket: standIn.socketPath,
     runDir: `${dir}/run`,
     stateDir: `${dir}/state`,
