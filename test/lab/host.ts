@@ -65,13 +65,16 @@ function childrenOf(pid: number): number[] {
   }
 }
 
+/** nsenter may have ended before the kernel was asked to tell of it: PID 1 is the parent then, and not one outside. */
+const UNLESS_LEFT_BEHIND = '[ $PPID -ne 1 ] && exec "$@"';
+
 /** What can be done with a host that runs. */
 export function labHost(lab: string, { name, address, initPid }: HostState): LabHost {
   const inside = (command: string, args: readonly string[]): string[] =>
     joined(lab, name, [
       ...['nsenter', '-t', String(initPid), '-m', '-u', '-i', '-n', '-p', '-C', '--'],
       // Whatever ends nsenter ends the program too; without this it would stay behind in the host's pid namespace.
-      ...['setpriv', '--pdeathsig', 'KILL', '--', command, ...args],
+      ...['setpriv', '--pdeathsig', 'KILL', '--', 'sh', '-c', UNLESS_LEFT_BEHIND, 'sh', command, ...args],
     ]);
   return {
     name,
