@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { formatLink } from '../test/lab/link.ts';
 import { runProgram } from './interrupt.ts';
 import { machineFacts } from './machine-facts.ts';
+import { runMeasured } from './measured-run.ts';
 import { Bench, type Say } from './migrate/bench.ts';
 import type { Cell } from './migrate/cell.ts';
 import { blackoutChart } from './migrate/chart.ts';
@@ -21,19 +22,7 @@ await runProgram(async (signal) => {
   const output = options.json ? process.stderr : process.stdout;
   const say: Say = (line = '') => output.write(`${line}\n`);
   const bench = new Bench(options, signal, say);
-  // Hours of measurements are not thrown away by a Ctrl-C. At once: a lab that is up ends the process when it is gone.
-  const tellAtOnce = () => {
-    if (bench.measurements.length > 0) tell(bench, 0, options, say);
-  };
-  signal.addEventListener('abort', tellAtOnce, { once: true });
-  try {
-    const leftOut = await bench.run();
-    tell(bench, leftOut, options, say);
-    return bench.failures.length === 0 ? 0 : 1;
-  } finally {
-    signal.removeEventListener('abort', tellAtOnce);
-    await bench.close();
-  }
+  return runMeasured(bench, signal, (leftOut) => tell(bench, leftOut, options, say));
 });
 
 function tell(run: Bench, leftOut: number, options: BenchOptions, say: Say): void {

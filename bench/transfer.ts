@@ -2,6 +2,7 @@
 import { formatLink, type Link } from '../test/lab/link.ts';
 import { runProgram } from './interrupt.ts';
 import { machineFacts } from './machine-facts.ts';
+import { runMeasured } from './measured-run.ts';
 import { type Say, TransferBench } from './transfer/bench.ts';
 import { HELP, parseTransferOptions, type TransferOptions } from './transfer/options.ts';
 import { linkTables } from './transfer/report.ts';
@@ -17,19 +18,7 @@ await runProgram(async (signal) => {
   const output = options.json ? process.stderr : process.stdout;
   const say: Say = (line = '') => output.write(`${line}\n`);
   const bench = new TransferBench(options, signal, say);
-  // A long run is not thrown away by a Ctrl-C. At once: a lab that is up ends the process when it is gone.
-  const tellAtOnce = () => {
-    if (bench.measurements.length > 0) tell(bench, 0, options, say);
-  };
-  signal.addEventListener('abort', tellAtOnce, { once: true });
-  try {
-    const leftOut = await bench.run();
-    tell(bench, leftOut, options, say);
-    return bench.failures.length === 0 ? 0 : 1;
-  } finally {
-    signal.removeEventListener('abort', tellAtOnce);
-    await bench.close();
-  }
+  return runMeasured(bench, signal, (leftOut) => tell(bench, leftOut, options, say));
 });
 
 function tell(run: TransferBench, leftOut: number, options: TransferOptions, say: Say): void {

@@ -72,10 +72,10 @@ export interface RangeSum {
   readonly sum: string;
 }
 
-/** Opens streams to the same engine at the other end of a migration. */
 /** Whose turn on the link it is: files go before layers. */
 export type CarriedAs = typeof Traffic.files | typeof Traffic.layers;
 
+/** Opens streams to the same engine at the other end of a migration. */
 export interface Carrier {
   /**
    * A stream that `receive` is given there. It half-closes: `end()` at one end is 'end' at the other. It finishes once

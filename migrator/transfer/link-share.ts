@@ -70,10 +70,10 @@ type Hold = (typeof Hold)[keyof typeof Hold];
 /**
  * Whose turn it is on the link: everything that an agent sends to others asks here first.
  *
- * What is more urgent goes first, and leaves a small share to the rest. In traffic of the same kind migrations share alike. Without a limit it is the kernel that
- * tells when the link is full, by not taking more, and nobody waits before that: one that cannot read as fast as the link
- * carries leaves the rest of it to others. All this is among those on their way to the same host; where this host has a
- * limit, among all.
+ * What is more urgent goes first, and leaves a small share to the rest. In traffic of the same kind migrations share
+ * alike. Without a limit it is the kernel that tells when the link is full, by not taking more, and nobody waits before
+ * that: one that cannot read as fast as the link carries leaves the rest of it to others. All this is among those on
+ * their way to the same host; where this host has a limit, among all.
  */
 export class LinkShare {
   readonly #limit: RateLimit | undefined;
