@@ -258,6 +258,7 @@ export class AppGate {
     const visit = this.#held.first;
     if (!visit) {
       this.#state = GateState.open;
+      this.#upstream.cool();
       this.#settleOpening();
     } else if (this.#paced < this.limits.releaseConcurrency) {
       this.#held.remove(visit);

@@ -11,6 +11,11 @@ export interface UpstreamTimeouts {
 
 /** How long an app may take to close its end of an idle connection before the connection is reset. */
 const GOODBYE_MS = 250;
+/**
+ * How long a connection may be idle and still be used again, unless the app tells by `Keep-Alive` what it allows. Less than
+ * apps do by themselves (gunicorn: two seconds): a request that meets the app's close is lost, and only a safe one is repeated.
+ */
+const IDLE_MS = 1_000;
 
 /** A connection opened ahead of the request that will use it. */
 interface Spare {
@@ -27,7 +32,6 @@ export class Upstream {
   readonly #sockets = new Set<Socket>();
   readonly #spares: Spare[] = [];
   #onLastClosed: (() => void) | undefined = undefined;
-  #closed = false;
 
   constructor(url: string, timeouts: UpstreamTimeouts) {
     this.url = url;
@@ -36,6 +40,7 @@ export class Upstream {
       connect: (options, callback) => this.#takeOrConnect(options, callback),
       headersTimeout: timeouts.headTimeoutMs,
       bodyTimeout: timeouts.bodyTimeoutMs,
+      keepAliveTimeout: IDLE_MS,
     });
   }
 
@@ -57,7 +62,7 @@ export class Upstream {
         if (spare.taker) {
           if (error) spare.taker(error, null);
           else spare.taker(null, socket);
-        } else if (this.#closed) {
+        } else if (!this.#spares.includes(spare)) {
           // On its way when the others were closed. One that has a taker lives on: its request is in flight.
           socket?.destroy();
         } else if (error) {
@@ -69,12 +74,16 @@ export class Upstream {
     }
   }
 
+  /** Close those that nobody has taken: an app may keep a thread waiting on each, and closes them when it likes. */
+  cool(): void {
+    for (const spare of this.#spares.splice(0)) spare.socket?.destroy();
+  }
+
   /**
    * Close every connection, and wait until the app has closed its end too: what it was sent it has then read, and a
    * checkpoint finds no socket of ours. To be called when nothing is in flight.
    */
   async close(): Promise<void> {
-    this.#closed = true;
     for (const spare of this.#spares.splice(0)) spare.socket?.resetAndDestroy();
     for (const socket of this.#sockets) socket.end();
     if (this.#sockets.size > 0) {
@@ -92,8 +101,7 @@ export class Upstream {
 
   /** Let what is in flight finish, then close. */
   async retire(): Promise<void> {
-    this.#closed = true;
-    for (const spare of this.#spares.splice(0)) spare.socket?.destroy();
+    this.cool();
     // It rejects only when the pool was destroyed meanwhile, which is as good.
     await this.#pool.close().catch(() => {});
   }
