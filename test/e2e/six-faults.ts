@@ -8,6 +8,7 @@ import type { Scene, SceneOptions, UnderWay } from './scene.ts';
 /** For long enough that a destination which cannot be asked has ended by itself while requests are held. */
 const HOLD_MS = 14_000;
 const IMAGES_MIB = 192;
+const THERE = /^the (restore|link|disk) .*destination/;
 
 /** CRIU reads far into the checkpoint before it finds out. */
 const DAMAGE = '[ "$1" != swrk ] || for f in /run/holdfast/images/*/core-*.img; do truncate -s 100 $f; done';
@@ -100,18 +101,25 @@ function sixFaults(strategy: Strategy): Fault[] {
   ];
 }
 
+const SCENE: SceneOptions = {
+  app: { memoryMib: 16 },
+  imagesMib: IMAGES_MIB,
+  gateway: ({ apps: { [APP]: app } }) => Object.assign(app ?? {}, { hold: { maxMs: HOLD_MS } }),
+};
+
+type Open = (options: SceneOptions) => Promise<Scene>;
+
+const faultsBy = (strategy: Strategy): Fault[] =>
+  sixFaults(strategy).map((fault) => ({ ...fault, strategy }));
+
 /** @param open a scene of another engine than runc */
-export function surviveSixFaults(
-  strategy: Strategy,
-  open?: (options: SceneOptions) => Promise<Scene>,
-): Promise<void> {
-  return surviveAll(
-    sixFaults(strategy).map((fault) => ({ ...fault, strategy })),
-    {
-      app: { memoryMib: 16 },
-      imagesMib: IMAGES_MIB,
-      gateway: ({ apps: { [APP]: app } }) => Object.assign(app ?? {}, { hold: { maxMs: HOLD_MS } }),
-    },
-    open,
-  );
+export function surviveSixFaults(strategy: Strategy, open?: Open): Promise<void> {
+  return surviveAll(faultsBy(strategy), SCENE, open);
+}
+
+/** Those that meet the destination's host or link, each by one of the strategies in turn: all by each would take minutes. */
+export function surviveFaultsThere(strategies: readonly Strategy[], open: Open): Promise<void> {
+  const turns = strategies.map((strategy) => faultsBy(strategy).filter(({ name }) => THERE.test(name)));
+  const faults = (turns[0] ?? []).flatMap((_, nth) => turns[nth % turns.length]?.[nth] ?? []);
+  return surviveAll(faults, SCENE, open);
 }
