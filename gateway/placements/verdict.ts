@@ -1,4 +1,4 @@
-import type { ContainerReport } from '../../migrator/agent/protocol.ts';
+import { type ContainerReport, STATE_UNKNOWN } from '../../migrator/agent/protocol.ts';
 import { ContainerState } from '../../migrator/engine/engine.ts';
 import type { HostAnswer } from './survey.ts';
 
@@ -7,7 +7,7 @@ export type Verdict =
   | { readonly kind: 'runs'; readonly host: string }
   /** More than one host has it running: two copies whose states drift apart. */
   | { readonly kind: 'twice'; readonly hosts: readonly string[] }
-  /** No host that answered has it; these did not answer. */
+  /** No host that answered has it; these did not answer, or what runs containers there did not. */
   | { readonly kind: 'unsure'; readonly silent: readonly string[] }
   | { readonly kind: 'nowhere' };
 
@@ -15,10 +15,9 @@ export function judge(container: string, answers: readonly HostAnswer<ContainerR
   const hosts: string[] = [];
   const silent: string[] = [];
   for (const answer of answers) {
-    if (!answer.reachable) silent.push(answer.host);
-    else if (answer.answer.some((report) => report.name === container && isAlive(report))) {
-      hosts.push(answer.host);
-    }
+    const report = answer.reachable ? answer.answer.find(({ name }) => name === container) : undefined;
+    if (!answer.reachable || report?.state === STATE_UNKNOWN) silent.push(answer.host);
+    else if (report !== undefined && isAlive(report)) hosts.push(answer.host);
   }
   const [host, ...others] = hosts;
   if (host !== undefined) return others.length === 0 ? { kind: 'runs', host } : { kind: 'twice', hosts };

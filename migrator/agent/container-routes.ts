@@ -4,7 +4,13 @@ import { lazyPagesSupported } from '../criu/lazy-pages.ts';
 import { Deadlines } from './deadlines.ts';
 import { engineOf, type HostContext, refuseIfBusy } from './host.ts';
 import { measure } from './measure.ts';
-import { type AgentInfo, type ContainerReport, type ContainersReply, MeasureRequest } from './protocol.ts';
+import {
+  type AgentInfo,
+  type ContainerReport,
+  type ContainersReply,
+  MeasureRequest,
+  STATE_UNKNOWN,
+} from './protocol.ts';
 
 const ContainerParams = Type.Object({ name: Type.String() });
 
@@ -58,7 +64,11 @@ export function containerRoutes(
 
 async function report(host: HostContext, name: string): Promise<ContainerReport> {
   const engine = engineOf(host, name);
-  const status = await engine.status(name, AbortSignal.timeout(Deadlines.statusMs));
+  // One engine that is away takes nothing from what the others have to tell.
+  const status = await engine.status(name, AbortSignal.timeout(Deadlines.listMs)).catch((err: unknown) => {
+    host.log.warn({ container: name, engine: engine.name, err }, 'the engine does not tell of its container');
+    return { name, engine: engine.name, state: STATE_UNKNOWN, port: 0 } as const;
+  });
   const record = host.records.of(name);
   return { ...status, ...(record ? { migration: { id: record.id, role: record.role } } : {}) };
 }

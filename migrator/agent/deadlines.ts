@@ -4,6 +4,8 @@
  */
 export const Deadlines = {
   statusMs: 5_000,
+  /** Less than the gateway waits for a host, so that one engine that hangs does not make all of it silent. */
+  listMs: 2_000,
   startMs: 60_000,
   removeMs: 20_000,
   examineMs: 15_000,

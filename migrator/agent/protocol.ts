@@ -71,6 +71,9 @@ export type AgentInfo = Static<typeof AgentInfo>;
 export const MigrationRole = { source: 'source', destination: 'destination' } as const;
 export type MigrationRole = (typeof MigrationRole)[keyof typeof MigrationRole];
 
+/** Of a container whose engine does not answer: it may be running. */
+export const STATE_UNKNOWN = 'unknown';
+
 export const ContainerReport = Type.Object({
   name: Type.String(),
   engine: Type.String(),
@@ -79,6 +82,7 @@ export const ContainerReport = Type.Object({
     Type.Literal('running'),
     Type.Literal('frozen'),
     Type.Literal('stopped'),
+    Type.Literal(STATE_UNKNOWN),
   ]),
   port: Type.Integer(),
   /** The migration that has this container in its hands here, if any. */

@@ -51,6 +51,18 @@ t.test('while its host is out of reach, an app is taken to be where it was last'
   t.same(later.placed, [{ host: 'b', url: 'http://b.example:3000' }]);
 });
 
+t.test(
+  'while what runs containers on its host is away, an app is taken to be where it was last',
+  async (t) => {
+    const [a, b] = [new ToyHost('a'), new ToyHost('b', 'running')];
+    const { placements } = await setUp(t, [a, b]);
+    await placements.survey();
+    b.state = 'unknown';
+    await placements.survey();
+    t.equal(placements.hostOf('shop'), 'b');
+  },
+);
+
 t.test('what a host says now counts more than what was remembered', async (t) => {
   const [a, b] = [new ToyHost('a', 'running'), new ToyHost('b')];
   const { placements, file } = await setUp(t, [a, b]);

@@ -56,6 +56,14 @@ t.test('memory is summed while nothing runs, and what was restored frozen is no 
   t.same([...(await a.leftovers()), ...(await b.leftovers())], []);
 });
 
+t.test('a container whose engine is away is told of as unknown', async (t) => {
+  const { a } = await twoHosts(t);
+  a.engine.status = () => Promise.reject(new Error('nobody listens'));
+  t.match(await a.agent.containers(soon()), [
+    { name: APP, engine: a.engine.name, state: 'unknown', port: 0 },
+  ]);
+});
+
 t.test('every end may be told twice', async (t) => {
   const hosts = await twoHosts(t);
   const { a, b } = hosts;
