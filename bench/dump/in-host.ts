@@ -16,6 +16,7 @@ import type { DumpMeasurement, DumpOrder } from './order.ts';
 
 const NAME = 'dump';
 const RUN_DIR = '/run/holdfast';
+const STATE_DIR = '/var/lib/holdfast';
 const TIMEOUT_MS = 120_000;
 /** The kernel is at work for a while with the memory that the images of the dump before took. */
 const SETTLE_MS = 1_000;
@@ -26,6 +27,7 @@ mkdirSync(RUN_DIR, { recursive: true });
 const engine = createRuncEngine({
   containers: { [NAME]: order.container },
   runDir: RUN_DIR,
+  stateDir: STATE_DIR,
   log: { info: () => {}, warn: (...said: unknown[]) => console.error(JSON.stringify(said)) },
 });
 const readers = new PageReaders({ most: threadsFor(order.workers) });

@@ -28,7 +28,7 @@ export async function freePort(): Promise<number> {
 
 /** CRIU's arguments for it. */
 export function dumpServerArgs(port: number): string[] {
-  return ['--lazy-pages', '--page-server', `${LOOPBACK}:${port}`];
+  return ['--lazy-pages', '--address', LOOPBACK, '--port', `${port}`];
 }
 
 /** End the server if it is there by now. @returns whether it was */

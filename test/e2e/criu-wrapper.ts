@@ -5,13 +5,14 @@ const WRAPPED = '/usr/local/sbin/criu';
 const GO = '/run/criu-may-go-on';
 
 /**
- * CRIU as runc calls it for a dump or a restore is stopped when the first page images are there, by a process that is no
+ * CRIU as it is called for a dump is stopped when the first page images are there, by a process that is no
  * child of it: the end of one would be taken for that of a process it dumps.
  */
-const STOP_IN_THE_MIDDLE = `[ "$1" != swrk ] || ( (
+const STOP_IN_THE_MIDDLE = `[ "$1" != dump ] || ( (
   until set -- /run/holdfast/images/*/pages-1.img && [ -e "$1" ]; do :; done
   kill -STOP $$
 ) >/dev/null 2>&1 & )`;
+/** As runc calls it for a restore. */
 const WAIT_AT_THE_BEGINNING = `[ "$1" != swrk ] || until [ -e ${GO} ]; do sleep 0.01; done`;
 
 /** Put a script in the place of a host's CRIU that does something before the real one goes on. */

@@ -6,7 +6,7 @@ import { HoldfastError } from '../../errors.ts';
 import { receiveTree } from '../../files/receive-tree.ts';
 import type { DumpMemory, Workspace } from '../engine.ts';
 import type { OciContainer } from '../oci/container.ts';
-import { restoreArgs } from '../oci/restore.ts';
+import { memoryOptions, restoreArgs } from '../oci/restore.ts';
 import type { Hands } from './hands.ts';
 import { receiveImage } from './image/receive-image.ts';
 import type { ImageSpool } from './image/spool.ts';
@@ -119,8 +119,8 @@ export class Arriving {
     if (announcement === undefined || started === undefined) throw notBrought(name);
     const { memory, atStart, signal } = options;
     await announcement.restore({
-      args: [...restoreArgs(workspace, memory), ...RESTORE_FLAGS],
-      criuOptions: CRIU_OPTIONS,
+      args: [...restoreArgs(workspace), ...RESTORE_FLAGS],
+      criuOptions: [...CRIU_OPTIONS, ...memoryOptions(memory)],
       atStart,
     });
     try {

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dumpServerArgs, freePort } from '../../criu/dump-server.ts';
@@ -6,8 +6,9 @@ import { criuError, Phase } from '../../criu/errors.ts';
 import { HoldfastError } from '../../errors.ts';
 import { DumpMemory, type ProcessSum, type RangeSum, type Workspace } from '../engine.ts';
 import type { OciContainer } from './container.ts';
+import { DESCRIPTORS, DUMP_LOG, dumpArgs } from './dump-args.ts';
 import { isForking } from './forks.ts';
-import { awaitOperation, OnAbort, runOnRecord } from './operation.ts';
+import { awaitOperation, noRoom, OnAbort, runOnRecord } from './operation.ts';
 import { livingPids } from './processes.ts';
 import { aliveState, frozenState } from './state.ts';
 import { sumProcesses, sumRanges } from './sums.ts';
@@ -58,41 +59,37 @@ export async function thaw(container: OciContainer, signal: AbortSignal): Promis
   await cgroup.thaw(signal);
 }
 
-/**
- * See `Engine.dump`.
- *
- * @param options.criu what runc and CRIU are told besides
- */
+/** See `Engine.dump`. */
 export async function dump(
   container: OciContainer,
   workspace: Workspace,
   memory: DumpMemory,
-  options: {
-    criu?: { readonly args: readonly string[]; readonly env: NodeJS.ProcessEnv };
-    signal: AbortSignal;
-  },
+  signal: AbortSignal,
 ): Promise<void> {
-  const { criu, signal } = options;
-  const { cgroup } = await frozenState(container);
+  const { cgroup, record } = await frozenState(container);
   const { imagesDir, workDir } = workspace;
   const dumpServer = memory === DumpMemory.leftInPlace ? { port: await freePort(), imagesDir } : undefined;
+  const descriptors = join(imagesDir, DESCRIPTORS);
+  await writeFile(descriptors, JSON.stringify(record.external_descriptors ?? []), { mode: 0o600 }).catch(
+    (cause: unknown) => {
+      throw noRoom(descriptors, cause);
+    },
+  );
   const args = [
-    ...['checkpoint', '--leave-running', ...CGROUPS_BY_RUNC, ...imageArgs(workspace), ...(criu?.args ?? [])],
+    ...(await dumpArgs(record, workspace, cgroup.dir)),
     ...(dumpServer ? dumpServerArgs(dumpServer.port) : []),
-    container.id,
   ];
-  const { code, said } = await runOnRecord(['--root', container.runcRoot, ...args], {
+  const code = await runOnRecord('criu', args, {
     dumpServer,
     recordFile: container.operationFile,
-    logFile: join(workDir, 'runc-dump.log'),
+    logDir: workDir,
     cwd: workDir,
-    env: criu?.env,
     onAbort: OnAbort.leave,
     signal,
   });
   // CRIU freezes the cgroup again before it lets go of the processes; if it crashed, it could not.
   await cgroup.freeze(signal);
-  if (code !== 0) throw await criuError(Phase.dump, join(workDir, 'dump.log'), said);
+  if (code !== 0) throw await criuError(Phase.dump, join(workDir, DUMP_LOG), `criu ended with ${code}`);
 }
 
 /** Words of CRIU's configuration file: no restored process runs before it is told to. */

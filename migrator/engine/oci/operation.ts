@@ -1,30 +1,23 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { readFile, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DumpServer, dismissDumpServer, dismissDumpServerOnceUp } from '../../criu/dump-server.ts';
 import { HoldfastError } from '../../errors.ts';
 import { processStart } from './processes.ts';
 
 /**
- * A run of runc that may outlive the agent. It has no pipe to the agent, so nothing breaks in it when the agent is
+ * A run of runc or CRIU that may outlive the agent. It has no pipe to the agent, so nothing breaks in it when the agent is
  * killed, and it is on record, so that the next agent finds it.
  */
 interface Operation {
   readonly pid: number;
   /** See `processStart`: a pid alone may by now be somebody else's. */
   readonly start: number;
-  /** Where runc and CRIU write their logs. */
+  /** Where it and CRIU write their logs. */
   readonly logDir: string;
   /** A dump that leaves memory in place ends when the server it opens here is dismissed. */
   readonly dumpServerPort?: number;
-}
-
-export interface OperationResult {
-  readonly code: number;
-  /** What runc had to say of errors. */
-  readonly said: string;
 }
 
 export const OnAbort = {
@@ -38,35 +31,38 @@ export type OnAbort = (typeof OnAbort)[keyof typeof OnAbort];
 const POLL_MS = 5;
 const RECORD_BYTES = 1024;
 
+export interface RunOptions {
+  readonly recordFile: string;
+  /** Where the program writes its logs. */
+  readonly logDir: string;
+  readonly cwd: string;
+  readonly onAbort: OnAbort;
+  readonly dumpServer?: DumpServer | undefined;
+  /** Besides the agent's own. */
+  readonly env?: NodeJS.ProcessEnv;
+  readonly signal: AbortSignal;
+}
+
 /**
- * Run runc to its end, on record in `recordFile`. @throws `DEADLINE` when `signal` fires first, `PROGRAM_MISSING`
+ * Run a program to its end, on record in `recordFile`.
+ *
+ * @returns its exit code
+ * @throws HoldfastError `DEADLINE` when `signal` fires first, `PROGRAM_MISSING`
  */
 export async function runOnRecord(
+  program: string,
   args: readonly string[],
-  options: {
-    recordFile: string;
-    logFile: string;
-    cwd: string;
-    onAbort: OnAbort;
-    dumpServer?: DumpServer | undefined;
-    /** Besides the agent's own. */
-    env?: NodeJS.ProcessEnv | undefined;
-    signal: AbortSignal;
-  },
-): Promise<OperationResult> {
-  const { recordFile, logFile, dumpServer, signal } = options;
-  if (signal.aborted) throw deadline(args, signal);
+  options: RunOptions,
+): Promise<number> {
+  const { recordFile, logDir, dumpServer, signal } = options;
+  if (signal.aborted) throw deadline(program, signal);
   const entry = reserve(recordFile);
-  const child = spawn('runc', ['--log', logFile, ...args], {
-    stdio: 'ignore',
-    detached: true,
-    cwd: options.cwd,
-    env: { ...process.env, ...options.env },
-  });
+  const env = { ...process.env, ...options.env };
+  const child = spawn(program, args, { stdio: 'ignore', detached: true, cwd: options.cwd, env });
   // Before anything else can happen: a dump that nobody knows of could be thawed into.
   if (child.pid === undefined) entry.drop();
   else {
-    const known = { pid: child.pid, start: processStart(child.pid), logDir: dirname(logFile) };
+    const known = { pid: child.pid, start: processStart(child.pid), logDir };
     entry.fill({ ...known, ...(dumpServer && { dumpServerPort: dumpServer.port }) });
   }
   const settled = new AbortController();
@@ -81,22 +77,22 @@ export async function runOnRecord(
     abandon = () => {
       if (options.onAbort === OnAbort.leave) {
         child.unref();
-        reject(deadline(args, signal));
+        reject(deadline(program, signal));
         return;
       }
       killGroup(child.pid);
-      ended.finally(() => reject(deadline(args, signal))).catch(() => {});
+      ended.finally(() => reject(deadline(program, signal))).catch(() => {});
     };
     signal.addEventListener('abort', abandon, { once: true });
   });
   try {
     const code = await Promise.race([ended, aborted]);
-    if (signal.aborted && options.onAbort === OnAbort.kill) throw deadline(args, signal);
-    return { code, said: code === 0 ? '' : await errorsIn(logFile) };
+    if (signal.aborted && options.onAbort === OnAbort.kill) throw deadline(program, signal);
+    return code;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    throw new HoldfastError('PROGRAM_MISSING', 'runc is not installed', {
-      mend: 'install runc and try again',
+    throw new HoldfastError('PROGRAM_MISSING', `${program} is not installed`, {
+      mend: `install ${program} and try again`,
       cause: error,
     });
   } finally {
@@ -109,7 +105,7 @@ export async function runOnRecord(
 export async function awaitOperation(recordFile: string, signal: AbortSignal): Promise<void> {
   for (let operation = underWay(recordFile); operation !== undefined; operation = underWay(recordFile)) {
     if (signal.aborted) {
-      throw new HoldfastError('OPERATION_UNDER_WAY', `runc (pid ${operation.pid}) is still at work`, {
+      throw new HoldfastError('OPERATION_UNDER_WAY', `runc or CRIU (pid ${operation.pid}) is still at work`, {
         retryable: true,
         mend: 'try again; it ends by itself',
       });
@@ -132,7 +128,7 @@ interface Entry {
   drop(): void;
 }
 
-/** Take the room for a record before runc is started: a full disk must not keep a dump off the record. */
+/** Take the room for a record before the program is started: a full disk must not keep a dump off the record. */
 function reserve(file: string): Entry {
   const fresh = `${file}.new`;
   const drop = () => rmSync(fresh, { force: true });
@@ -143,12 +139,7 @@ function reserve(file: string): Entry {
   } catch (cause) {
     if (fd !== undefined) closeSync(fd);
     drop();
-    if ((cause as NodeJS.ErrnoException).code !== 'ENOSPC') throw cause;
-    throw new HoldfastError('IMAGES_DISK_FULL', `there is no room left for ${file}`, {
-      retryable: true,
-      mend: "make room on the file system of the images (the agent's run directory) and try again",
-      cause,
-    });
+    throw noRoom(file, cause);
   }
   const open = fd;
   return {
@@ -187,14 +178,18 @@ function killGroup(pid: number | undefined): void {
   }
 }
 
-async function errorsIn(logFile: string): Promise<string> {
-  const log = await readFile(logFile, 'utf8').catch(() => '');
-  const errors = log.matchAll(/level=(?:error|fatal) msg=(".*")$/gm);
-  return [...errors].map(([, quoted = '""']) => quoted.slice(1, -1)).join('\n');
+/** What a file could not be written for, in our words when it is want of room. */
+export function noRoom(file: string, cause: unknown): unknown {
+  if ((cause as NodeJS.ErrnoException).code !== 'ENOSPC') return cause;
+  return new HoldfastError('IMAGES_DISK_FULL', `there is no room left for ${file}`, {
+    retryable: true,
+    mend: "make room on the file system of the images (the agent's run directory) and try again",
+    cause,
+  });
 }
 
-function deadline(args: readonly string[], signal: AbortSignal): HoldfastError {
-  return new HoldfastError('DEADLINE', `runc ${args[2] ?? ''} took too long`, {
+function deadline(program: string, signal: AbortSignal): HoldfastError {
+  return new HoldfastError('DEADLINE', `${program} took too long`, {
     retryable: true,
     cause: signal.reason,
   });

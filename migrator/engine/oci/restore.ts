@@ -6,16 +6,20 @@ import { readLog } from '../../criu/log.ts';
 import { watchRunaway } from '../../criu/runaway.ts';
 import { DumpMemory, type Workspace } from '../engine.ts';
 import { CGROUPS_BY_RUNC, imageArgs } from './checkpoint.ts';
-import type { OperationResult } from './operation.ts';
+import type { RuncResult } from './runc.ts';
 
 /** CRIU's own name for it. */
 export const RESTORE_LOG = 'restore.log';
 const RUNAWAY = 'CRIU went on reading without end: the page images are too short';
 
 /** `runc restore`'s arguments, without the container's own. */
-export function restoreArgs(workspace: Workspace, memory: DumpMemory): string[] {
-  const lazily = memory === DumpMemory.leftInPlace ? ['--lazy-pages'] : [];
-  return [...CGROUPS_BY_RUNC, ...imageArgs(workspace), ...lazily];
+export function restoreArgs(workspace: Workspace): string[] {
+  return [...CGROUPS_BY_RUNC, ...imageArgs(workspace)];
+}
+
+/** Words of CRIU's configuration file for the restore of such a dump: runc need not know of it. */
+export function memoryOptions(memory: DumpMemory): string[] {
+  return memory === DumpMemory.leftInPlace ? ['lazy-pages'] : [];
 }
 
 /**
@@ -27,7 +31,7 @@ export function restoreArgs(workspace: Workspace, memory: DumpMemory): string[] 
  */
 export async function restoreWatched(
   { workDir }: Workspace,
-  restore: (signal: AbortSignal) => Promise<OperationResult>,
+  restore: (signal: AbortSignal) => Promise<RuncResult>,
   { cleanUp, signal }: { cleanUp: () => Promise<void>; signal: AbortSignal },
 ): Promise<void> {
   const logFile = join(workDir, RESTORE_LOG);

@@ -18,17 +18,19 @@ const MASKED_FILES = ['/proc/kcore', '/proc/keys', '/proc/latency_stats', '/proc
 const READ_ONLY = ['acpi', 'bus', 'fs', 'irq', 'scsi', 'sys', 'sysrq-trigger'].map((name) => `/proc/${name}`);
 
 /** The OCI bundle of a container: everything `runc run` and `runc restore` read of it. Made anew each time. */
-export async function writeBundle(
-  name: string,
-  container: RuncContainer,
-  bundleDir: string,
-  criuOptions: readonly string[] = [],
-): Promise<void> {
+export async function writeBundle(name: string, container: RuncContainer, bundleDir: string): Promise<void> {
   await mkdir(bundleDir, { recursive: true, mode: 0o700 });
-  const criuConfig = join(bundleDir, 'criu.conf');
-  await writeWhole(criuConfig, `${[...CRIU_OPTIONS, ...criuOptions].join('\n')}\n`);
-  const spec = await ociSpec(name, container, criuConfig);
+  const spec = await ociSpec(name, container, criuConfig(bundleDir));
   await writeWhole(join(bundleDir, 'config.json'), JSON.stringify(spec, null, 2));
+}
+
+/** What CRIU reads of it at a restore, when that has begun. */
+export async function writeCriuConfig(bundleDir: string, criuOptions: readonly string[]): Promise<void> {
+  await writeWhole(criuConfig(bundleDir), `${[...CRIU_OPTIONS, ...criuOptions].join('\n')}\n`);
+}
+
+function criuConfig(bundleDir: string): string {
+  return join(bundleDir, 'criu.conf');
 }
 
 /**

@@ -10,11 +10,13 @@ import { portTaken } from '../oci/connections.ts';
 import type { OciContainer } from '../oci/container.ts';
 import { examineContainer } from '../oci/examine.ts';
 import { waitHealthy } from '../oci/health.ts';
-import { OnAbort, runOnRecord } from '../oci/operation.ts';
+import { HeldRestore } from '../oci/held-restore.ts';
+import { OnAbort } from '../oci/operation.ts';
 import { processStart } from '../oci/processes.ts';
-import { restoreArgs, restoreWatched } from '../oci/restore.ts';
+import { memoryOptions, restoreArgs, restoreWatched } from '../oci/restore.ts';
+import { runc } from '../oci/runc.ts';
 import { aliveState, readState } from '../oci/state.ts';
-import { ownTmpfs, writeBundle } from './bundle.ts';
+import { ownTmpfs, writeBundle, writeCriuConfig } from './bundle.ts';
 import type { RuncContainer } from './config.ts';
 import { type RuncPaths, runcPaths } from './paths.ts';
 import { removeContainer } from './remove.ts';
@@ -24,15 +26,22 @@ export interface RuncEngineOptions {
   readonly containers: Readonly<Record<string, RuncContainer>>;
   /** On tmpfs: what is in it is gone after a reboot, as the containers are. */
   readonly runDir: string;
+  /** Outlives a restart of the host. */
+  readonly stateDir: string;
   readonly log: Pick<Logger, 'info' | 'warn'>;
 }
 
+/** Of every container here: `start` gives it no others. */
+const STREAMS = ['/dev/null', '/dev/null', '/dev/null'];
 /** For cleaning up after a failure, when the caller's own deadline may be over. */
 const CLEANUP_TIMEOUT_MS = 10_000;
 
 /** Containers run by runc and moved by CRIU, in the host's network. See docs/criu.md. */
-export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions): Engine {
+export function createRuncEngine({ containers, runDir, stateDir, log }: RuncEngineOptions): Engine {
   const paths = runcPaths(runDir);
+  const programsDir = join(stateDir, 'runc-programs');
+  /** Restores begun ahead. Whoever removes the container ends its one. */
+  const held = new Map<string, HeldRestore>();
   const configOf = (name: string) => configured(containers, name);
   /** @throws HoldfastError `CONTAINER_UNKNOWN` */
   const containerOf = (name: string): OciContainer => {
@@ -74,7 +83,7 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
       const bundleDir = await makeBundle(paths, name, container);
       try {
         const args = ['--root', paths.runcRoot, 'run', '--detach', '--bundle', bundleDir, name];
-        const { code, said } = await runOnRecord(args, {
+        const { code, said } = await runc(args, {
           recordFile: containerOf(name).operationFile,
           logFile: join(bundleDir, 'runc.log'),
           cwd: bundleDir,
@@ -107,18 +116,16 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
       ];
     },
 
-    async prepare(name, _workspace, signal) {
-      const container = configOf(name);
-      await clearWay(paths, name, signal);
-      await refuseUnfit(container);
-      await makeBundle(paths, name, container);
+    async prepare(name, workspace, signal) {
+      await refuseUnfit(configOf(name));
+      held.set(name, await hold(name, workspace, signal));
     },
 
     processes: async (name) => (await stateOf(name)).cgroup.pids(),
     cgroupDir: async (name) => (await stateOf(name)).cgroup.dir,
     freeze: (name, signal) => freeze(containerOf(name), signal),
     thaw: (name, signal) => thaw(containerOf(name), signal),
-    dump: (name, workspace, memory, signal) => dump(containerOf(name), workspace, memory, { signal }),
+    dump: (name, workspace, memory, signal) => dump(containerOf(name), workspace, memory, signal),
 
     restore: restoreContainer,
 
@@ -148,19 +155,34 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
     signal: AbortSignal,
     criuOptions: readonly string[] = [],
   ): Promise<void> {
-    const container = configOf(name);
-    await clearWay(paths, name, signal, { keepBundle: true });
-    const bundleDir = await makeBundle(paths, name, container, criuOptions);
-    const args = ['restore', '--detach', ...restoreArgs(workspace, memory), name];
-    const restore = (soon: AbortSignal) =>
-      runOnRecord(['--root', paths.runcRoot, ...args], {
-        recordFile: containerOf(name).operationFile,
+    const ahead = held.get(name);
+    held.delete(name);
+    const isHeld = ahead !== undefined && !ahead.isOver && ahead.imagesDir === workspace.imagesDir;
+    const restore = isHeld ? ahead : await hold(name, workspace, signal);
+    await writeCriuConfig(paths.bundleDir(name), [...memoryOptions(memory), ...criuOptions]);
+    const go = (soon: AbortSignal) => restore.go(soon);
+    await restoreWatched(workspace, go, { cleanUp: () => cleanUp(name), signal });
+  }
+
+  /** Begin a restore, up to where it needs the images. */
+  async function hold(name: string, workspace: Workspace, signal: AbortSignal): Promise<HeldRestore> {
+    await clearWay(paths, name, signal);
+    try {
+      const bundleDir = await makeBundle(paths, name, configOf(name));
+      const args = ['--root', paths.runcRoot, 'restore', '--detach', '--bundle', bundleDir];
+      const options = {
+        container: containerOf(name),
+        bundleDir,
+        imagesDir: workspace.imagesDir,
+        programsDir,
         logFile: join(workspace.workDir, 'runc-restore.log'),
-        cwd: bundleDir,
-        onAbort: OnAbort.kill,
-        signal: soon,
-      });
-    await restoreWatched(workspace, restore, { cleanUp: () => cleanUp(name), signal });
+        descriptors: STREAMS,
+      };
+      return await HeldRestore.begin([...args, ...restoreArgs(workspace), name], options, signal);
+    } catch (error) {
+      await cleanUp(name);
+      throw error;
+    }
   }
 
   async function cleanUp(name: string): Promise<void> {
@@ -173,31 +195,20 @@ export function createRuncEngine({ containers, runDir, log }: RuncEngineOptions)
 }
 
 /** Nothing of this name may be alive; what a dead one left is removed. */
-async function clearWay(
-  paths: RuncPaths,
-  name: string,
-  signal: AbortSignal,
-  { keepBundle = false } = {},
-): Promise<void> {
+async function clearWay(paths: RuncPaths, name: string, signal: AbortSignal): Promise<void> {
   const { state } = await readState(paths.containerOf(name));
   if (state === ContainerState.running || state === ContainerState.frozen) {
     throw new HoldfastError('CONTAINER_EXISTS', `${name} is ${state} here already`, {
       mend: 'remove it first',
     });
   }
-  if (state === ContainerState.absent && keepBundle) return;
   await removeContainer(paths, name, signal);
 }
 
-async function makeBundle(
-  paths: RuncPaths,
-  name: string,
-  container: RuncContainer,
-  criuOptions: readonly string[] = [],
-): Promise<string> {
+async function makeBundle(paths: RuncPaths, name: string, container: RuncContainer): Promise<string> {
   await mkdir(paths.runcRoot, { recursive: true, mode: 0o700 });
   const bundleDir = paths.bundleDir(name);
-  await writeBundle(name, container, bundleDir, criuOptions);
+  await writeBundle(name, container, bundleDir);
   return bundleDir;
 }
 

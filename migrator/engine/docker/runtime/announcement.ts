@@ -40,10 +40,10 @@ interface OciSpec {
 }
 
 /**
- * For `runc checkpoint` and `runc restore` alike: only a CRIU that manages cgroups makes the namespace again. Without it the
+ * As at the dump: only a CRIU that manages cgroups makes the namespace again. Without it the
  * container would see the host's whole tree. The last flag of a name holds.
  */
-export const WITH_CGROUP_NAMESPACE = ['--manage-cgroups-mode', 'soft'];
+const WITH_CGROUP_NAMESPACE = ['--manage-cgroups-mode', 'soft'];
 
 /** What CRIU is told at every restore. */
 const ALWAYS = ['leave-stopped'];
