@@ -30,11 +30,16 @@ export async function removeContainer(paths: RuncPaths, name: string, signal: Ab
   await rm(paths.bundleDir(name), { recursive: true, force: true });
 }
 
+/** @throws when something is mounted there still: what is removed next would be its content, the root file system's */
 async function unmountBelow(dirs: readonly string[], signal: AbortSignal): Promise<void> {
+  for (const point of (await mountsBelow(dirs)).reverse())
+    await run('umount', ['-l', point], { signal, okCodes: [0, 32] });
+  const [left] = await mountsBelow(dirs);
+  if (left !== undefined) throw new Error(`${left} could not be unmounted`);
+}
+
+async function mountsBelow(dirs: readonly string[]): Promise<string[]> {
   const mounts = await readFile('/proc/self/mountinfo', 'utf8');
   const points = mounts.split('\n').map((line) => line.split(' ')[4] ?? '');
-  for (const point of points.reverse()) {
-    if (dirs.some((dir) => point.startsWith(`${dir}/`)))
-      await run('umount', ['-l', point], { signal, okCodes: [0, 32] });
-  }
+  return points.filter((point) => dirs.some((dir) => point.startsWith(`${dir}/`)));
 }
