@@ -82,7 +82,8 @@ export class HeldRestore {
     const { container, bundleDir, imagesDir, programsDir, logFile } = options;
     const order = join(bundleDir, ORDER);
     const awaited = `${order}.awaited`;
-    for (const file of [order, awaited]) await rm(file, { force: true });
+    const tidy = () => Promise.all([order, awaited].map((file) => rm(file, { force: true })));
+    await tidy();
     await run('mkfifo', ['-m', '600', order], { signal });
     await writeHolder(programsDir);
     await writeUnlessThere(join(imagesDir, DESCRIPTORS), JSON.stringify(options.descriptors));
@@ -99,7 +100,7 @@ export class HeldRestore {
       },
       onAbort: OnAbort.kill,
       signal: stop.signal,
-    }).finally(() => writer.close());
+    }).finally(() => Promise.all([writer.close(), tidy()]));
     const held = new HeldRestore(imagesDir, (text) => writer.write(text), ended, stop);
     while (!held.isOver && !signal.aborted && !existsSync(awaited)) await sleep(POLL_MS);
     if (signal.aborted) await held.go(signal); // Its end.
