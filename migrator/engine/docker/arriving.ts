@@ -4,9 +4,9 @@ import type { Logger } from 'pino';
 import { CRIU_OPTIONS } from '../../criu/options.ts';
 import { HoldfastError } from '../../errors.ts';
 import { receiveTree } from '../../files/receive-tree.ts';
-import type { DumpMemory, Workspace } from '../engine.ts';
+import { DumpMemory, type Workspace } from '../engine.ts';
 import type { OciContainer } from '../oci/container.ts';
-import { memoryOptions, restoreArgs } from '../oci/restore.ts';
+import { restoreArgs } from '../oci/restore.ts';
 import type { Hands } from './hands.ts';
 import { receiveImage } from './image/receive-image.ts';
 import type { ImageSpool } from './image/spool.ts';
@@ -44,7 +44,7 @@ export interface ArrivingOptions {
   readonly log: Pick<Logger, 'info' | 'warn'>;
 }
 
-/** What `runc restore` has to be told besides; the rest is in CRIU's configuration file. */
+/** What `runc restore` has to be told besides, since it would set it otherwise; the rest is in CRIU's configuration file. */
 const RESTORE_FLAGS = ['--file-locks'];
 
 const LONGEST_SETTINGS = 16 << 20;
@@ -118,9 +118,10 @@ export class Arriving {
     const { announcement, started } = this.#arrivalOf(name);
     if (announcement === undefined || started === undefined) throw notBrought(name);
     const { memory, atStart, signal } = options;
+    const lazily = memory === DumpMemory.leftInPlace ? ['--lazy-pages'] : [];
     await announcement.restore({
-      args: [...restoreArgs(workspace), ...RESTORE_FLAGS],
-      criuOptions: [...CRIU_OPTIONS, ...memoryOptions(memory)],
+      args: [...restoreArgs(workspace), ...RESTORE_FLAGS, ...lazily],
+      criuOptions: CRIU_OPTIONS,
       atStart,
     });
     try {

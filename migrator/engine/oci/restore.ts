@@ -4,7 +4,7 @@ import { anySignal } from '../../any-signal.ts';
 import { criuError, Phase } from '../../criu/errors.ts';
 import { readLog } from '../../criu/log.ts';
 import { watchRunaway } from '../../criu/runaway.ts';
-import { DumpMemory, type Workspace } from '../engine.ts';
+import type { Workspace } from '../engine.ts';
 import { CGROUPS_BY_RUNC, imageArgs } from './checkpoint.ts';
 import type { RuncResult } from './runc.ts';
 
@@ -15,11 +15,6 @@ const RUNAWAY = 'CRIU went on reading without end: the page images are too short
 /** `runc restore`'s arguments, without the container's own. */
 export function restoreArgs(workspace: Workspace): string[] {
   return [...CGROUPS_BY_RUNC, ...imageArgs(workspace)];
-}
-
-/** Words of CRIU's configuration file for the restore of such a dump: runc need not know of it. */
-export function memoryOptions(memory: DumpMemory): string[] {
-  return memory === DumpMemory.leftInPlace ? ['lazy-pages'] : [];
 }
 
 /**

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { HoldfastError } from '../../errors.ts';
 import { configured, notConfigured } from '../configured.ts';
-import { ContainerState, type DumpMemory, type Engine, type Workspace } from '../engine.ts';
+import { ContainerState, DumpMemory, type Engine, type Workspace } from '../engine.ts';
 import { admitContainer } from '../oci/admit.ts';
 import { dump, freeze, LEAVE_STOPPED, resume, sumMemory, sumMemoryRanges, thaw } from '../oci/checkpoint.ts';
 import { portTaken } from '../oci/connections.ts';
@@ -13,7 +13,7 @@ import { waitHealthy } from '../oci/health.ts';
 import { HeldRestore } from '../oci/held-restore.ts';
 import { OnAbort } from '../oci/operation.ts';
 import { processStart } from '../oci/processes.ts';
-import { memoryOptions, restoreArgs, restoreWatched } from '../oci/restore.ts';
+import { restoreArgs, restoreWatched } from '../oci/restore.ts';
 import { runc } from '../oci/runc.ts';
 import { aliveState, readState } from '../oci/state.ts';
 import { ownTmpfs, writeBundle, writeCriuConfig } from './bundle.ts';
@@ -159,7 +159,8 @@ export function createRuncEngine({ containers, runDir, stateDir, log }: RuncEngi
     held.delete(name);
     const isHeld = ahead !== undefined && !ahead.isOver && ahead.imagesDir === workspace.imagesDir;
     const restore = isHeld ? ahead : await hold(name, workspace, signal);
-    await writeCriuConfig(paths.bundleDir(name), [...memoryOptions(memory), ...criuOptions]);
+    const lazily = memory === DumpMemory.leftInPlace ? ['lazy-pages'] : [];
+    await writeCriuConfig(paths.bundleDir(name), [...lazily, ...criuOptions]);
     const go = (soon: AbortSignal) => restore.go(soon);
     await restoreWatched(workspace, go, { cleanUp: () => cleanUp(name), signal });
   }

@@ -139,7 +139,7 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
   await t.test('a dump outlives its deadline, and thaw waits for its end', async (t) => {
     const workspace = await a.workspace('late');
     const [began, mayEnd] = [`${workspace.workDir}/began`, `${workspace.workDir}/may-end`];
-    const late = `[ "$1" != swrk ] || { touch ${began}; until [ -e ${mayEnd} ]; do sleep 0.01; done; }`;
+    const late = `[ "$1" != dump ] || { touch ${began}; until [ -e ${mayEnd} ]; do sleep 0.01; done; }`;
     await a.sh(
       `printf '#!/bin/sh\\n%s\\nexec /usr/sbin/criu "$@"\\n' '${late}' >${WRAPPED}; chmod 755 ${WRAPPED}`,
     );
