@@ -1,9 +1,8 @@
-import { mkdir, readlink, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import Docker from 'dockerode';
 import type { Logger } from 'pino';
-import { CRIU_OPTIONS } from '../../criu/options.ts';
 import { HoldfastError } from '../../errors.ts';
 import { configured, notConfigured } from '../configured.ts';
 import { type Belongings, ContainerState, type DumpMemory, type Engine, type Workspace } from '../engine.ts';
@@ -24,7 +23,6 @@ import { Places } from './places.ts';
 import { admitDocker, examineDocker } from './preflight.ts';
 import { publishedAt } from './published.ts';
 import { killProcesses, killRestore, removeContainer } from './removal.ts';
-import { WITH_CGROUP_NAMESPACE } from './runtime/announcement.ts';
 import { AtStart } from './runtime/wrapper.ts';
 import { dockerApi } from './settings/docker-api.ts';
 import type { Inspected } from './settings/inspected.ts';
@@ -45,8 +43,6 @@ export interface DockerEngineOptions {
 /** For cleaning up after a failure, when the caller's own deadline may be over. */
 const CLEANUP_TIMEOUT_MS = 10_000;
 const STRANGERS_PAUSE_MS = 20;
-/** What runc would set otherwise itself, whatever CRIU's configuration says. */
-const DUMP_FLAGS = ['--file-locks', '--tcp-skip-in-flight'];
 
 /** Containers of a stock Docker Engine, moved by CRIU. See docs/docker.md. */
 export function createDockerEngine(options: DockerEngineOptions): Engine {
@@ -59,13 +55,6 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
   const operationDir = join(options.runDir, 'docker-operations');
   const places = new Places(operationDir);
   const configOf = (name: string) => configured(containers, name);
-  const criuConfig = join(stateDir, 'criu.conf');
-  /** Before the freeze: it costs time, and may want for room. */
-  const makeReadyToDump = async () => {
-    await mkdir(operationDir, { recursive: true, mode: 0o700 });
-    await mkdir(stateDir, { recursive: true, mode: 0o700 });
-    await writeFile(criuConfig, `${CRIU_OPTIONS.join('\n')}\n`);
-  };
   const dockerName = (name: string) => configOf(name).container ?? name;
   const processes = async (name: string) => {
     const place = places.existing(name) ?? (await placeOf(name, soon()).catch(() => undefined));
@@ -207,7 +196,7 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
     discard,
 
     async examine(name, signal) {
-      await makeReadyToDump();
+      await mkdir(operationDir, { recursive: true, mode: 0o700 }); // For the dump: before the freeze.
       const app = { name, dockerName: dockerName(name), sharedStorage, ...configOf(name) };
       return examineDocker(docker, app, await placeOf(name, signal), signal);
     },
@@ -250,14 +239,8 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
 
     thaw: async (name, signal) => thaw(await placeOf(name, signal), signal),
 
-    async dump(name, workspace, memory, signal) {
-      const place = await placeOf(name, signal);
-      const cgroups = (await hasCgroupNamespace((await readState(place)).initPid))
-        ? WITH_CGROUP_NAMESPACE
-        : [];
-      const criu = { args: [...DUMP_FLAGS, ...cgroups], env: { CRIU_CONFIG_FILE: criuConfig } };
-      await dump(place, workspace, memory, { criu, signal });
-    },
+    dump: async (name, workspace, memory, signal) =>
+      dump(await placeOf(name, signal), workspace, memory, signal),
 
     restore: (name, workspace, memory, signal) => restore(name, workspace, memory, AtStart.resume, signal),
 
@@ -283,12 +266,6 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
   async function sumOptions(place: OciContainer, signal: AbortSignal) {
     return { ownMounts: await ownTmpfs((await readState(place)).initPid), signal };
   }
-}
-
-/** Whether it has one of its own, as is Docker's default with cgroup v2. */
-async function hasCgroupNamespace(pid: number): Promise<boolean> {
-  const namespaceOf = (process: number | 'self') => readlink(`/proc/${process}/ns/cgroup`);
-  return (await namespaceOf(pid)) !== (await namespaceOf('self'));
 }
 
 function execOpen(name: string, pids: readonly number[]): HoldfastError {
