@@ -7,6 +7,7 @@ import { type HostContext, wrongPhase } from './host.ts';
 import { type Leases, leasedRecord } from './lease.ts';
 import { Upload } from './protocol.ts';
 import { Phase } from './records.ts';
+import { Reserve } from './reserve.ts';
 import { roomToKeep } from './room.ts';
 
 /** A checkpoint holds the memory and, for each process and file, a little more; memory may grow until the freeze. */
@@ -25,6 +26,8 @@ interface Awaited {
   /** What was sent ahead. */
   readonly kept: KeptPages;
   readonly keepBytes: number;
+  /** For the restored app; undefined where memory is short. */
+  readonly reserve: Reserve | undefined;
   readonly leaseMs: number;
   /** More than memory is to come: the lease begins when this host has been told that the freeze is next. */
   readonly standsBy: boolean;
@@ -64,9 +67,11 @@ export class Arrivals {
   }
 
   /** From now on it may come. The lease begins, unless more is to be brought first. */
-  expect(id: string, awaited: Omit<Awaited, 'kept'>): void {
+  expect(id: string, awaited: Omit<Awaited, 'kept' | 'reserve'>): void {
     const { keepBytes } = awaited;
-    this.#awaited.set(id, { ...awaited, kept: new KeptPages({ limitBytes: keepBytes }) });
+    this.end(id); // Of an attempt before this one.
+    const reserve = keepBytes > 0 ? new Reserve(this.#admitted.get(id)?.memoryBytes ?? 0) : undefined;
+    this.#awaited.set(id, { ...awaited, kept: new KeptPages({ limitBytes: keepBytes }), reserve });
     this.#beginLease(id);
   }
 
@@ -89,15 +94,19 @@ export class Arrivals {
       : this.#receiveCheckpoint(id, request, response));
   }
 
-  /** Nothing more is to come. The memory of what was kept is free. */
+  /** Nothing more is to come. The memory of what was kept is free, and what was set aside for the restore. */
   end(id: string): void {
+    const reserve = this.#awaited.get(id)?.reserve;
     this.#awaited.delete(id);
+    reserve?.release().catch((err: unknown) => {
+      this.#host.log.warn({ migrationId: id, err }, 'memory that was set aside could not be given back');
+    });
   }
 
   /** The migration is over. */
   forget(id: string): void {
     this.#admitted.delete(id);
-    this.#awaited.delete(id);
+    this.end(id);
   }
 
   /** The lease waits meanwhile: pages are sent ahead for as long as it takes, and nothing runs here yet. */
