@@ -3,6 +3,8 @@ import type { Scene } from './scene.ts';
 /** Comes before the real one on the agent's PATH. */
 const WRAPPED = '/usr/local/sbin/criu';
 const GO = '/run/criu-may-go-on';
+const RESTORES =
+  'restores() { [ "$program" = swrk ] && ls /run/holdfast/images/*/inventory.img >/dev/null 2>&1; }';
 
 /**
  * CRIU as it is called for a dump is stopped when the first page images are there, by a process that is no
@@ -12,14 +14,16 @@ const STOP_IN_THE_MIDDLE = `[ "$1" != dump ] || ( (
   until set -- /run/holdfast/images/*/pages-1.img && [ -e "$1" ]; do :; done
   kill -STOP $$
 ) >/dev/null 2>&1 & )`;
-/** As runc calls it for a restore. */
-const WAIT_AT_THE_BEGINNING = `[ "$1" != swrk ] || until [ -e ${GO} ]; do sleep 0.01; done`;
+const WAIT_AT_THE_BEGINNING = `! restores || until [ -e ${GO} ]; do sleep 0.01; done`;
 
-/** Put a script in the place of a host's CRIU that does something before the real one goes on. */
+/**
+ * Put a script in the place of a host's CRIU that does something before the real one goes on. In it, `restores` tells
+ * whether there is a checkpoint to restore: runc calls CRIU before that, too, and when a restore is begun ahead.
+ */
 export async function wrapCriu(scene: Scene, host: string, first: string): Promise<void> {
   await scene.sh(
     host,
-    `printf '#!/bin/sh\\n%s\\nexec /usr/sbin/criu "$@"\\n' '${first}' > ${WRAPPED}.new
+    `printf '#!/bin/sh\\nprogram=$1\\n%s\\n%s\\nexec /usr/sbin/criu "$@"\\n' '${RESTORES}' '${first}' > ${WRAPPED}.new
      chmod 755 ${WRAPPED}.new; mv ${WRAPPED}.new ${WRAPPED}`,
   );
 }

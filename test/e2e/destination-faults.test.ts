@@ -45,8 +45,7 @@ const faults: Fault[] = [
   },
   {
     name: 'the agent of the destination is killed during the restore',
-    before: (scene) =>
-      wrapCriu(scene, scene.there, 'case "$1" in swrk) touch /run/restoring; sleep 30;; esac'),
+    before: (scene) => wrapCriu(scene, scene.there, '! restores || { touch /run/restoring; sleep 30; }'),
     strike: {
       at: Step.restore,
       make: async (scene) => {

@@ -7,7 +7,7 @@ const faults: Fault[] = [
   {
     name: 'the destination is cut off during the restore',
     // Long enough for the cut to come first.
-    before: (scene) => wrapCriu(scene, scene.there, '[ "$1" != swrk ] || sleep 1'),
+    before: (scene) => wrapCriu(scene, scene.there, '! restores || sleep 1'),
     strike: { at: Step.restore, make: (scene) => scene.lab.cutLink(scene.there) },
     mend: async (scene) => {
       await scene.lab.mendLink(scene.there);
