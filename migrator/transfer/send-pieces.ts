@@ -4,20 +4,12 @@ import type { Codec } from './codec.ts';
 import { encode } from './encode.ts';
 import { EncodingChoice, type Patience } from './encoding-choice.ts';
 import { CHUNK_BYTES, encodeFrame } from './frame.ts';
+import { FrameLine, type ReadyFrame } from './frame-line.ts';
 import type { LinkMeter } from './link-meter.ts';
 import type { Piece } from './piece.ts';
 
-/**
- * Chunks read and being encoded ahead of the one that is written. The thread pool has four threads; more would only
- * hold memory.
- */
-const AHEAD = 4;
-
-interface ReadyFrame {
-  readonly parts: readonly Uint8Array[];
-  /** Gives the buffers back; called when the parts are out of this process's hands. */
-  release(): void;
-}
+/** As many as are in use at once. */
+const BUFFERS_KEPT = 6;
 
 export interface SendOptions {
   /** Its signal is the one below: what waits for more to send must end with it. */
@@ -40,37 +32,27 @@ export interface SendOptions {
 export async function sendPieces(options: SendOptions): Promise<{ imageBytes: number }> {
   let files = 0;
   let imageBytes = 0;
-  const buffers = new BufferStore({ sizeBytes: CHUNK_BYTES, keep: AHEAD + 2 });
-  const { codec, meter, patience } = options;
+  const buffers = new BufferStore({ sizeBytes: CHUNK_BYTES, keep: BUFFERS_KEPT });
+  const { codec, meter, patience, signal } = options;
   const choice = new EncodingChoice({ codec, meter, patience });
-  const written: Promise<void>[] = [];
-  let last = Promise.resolve();
-  for await (const piece of options.pieces(buffers, options.signal)) {
-    options.signal.throwIfAborted();
+  const line = new FrameLine(options);
+  for await (const piece of options.pieces(buffers, signal)) {
+    signal.throwIfAborted();
     if (piece.type === 'file-end') {
       files++;
       imageBytes += piece.sizeBytes;
     }
-    last = writeAfter(last, toFrame(piece, choice, buffers), options);
-    last.catch(() => {}); // It is awaited in its turn; until then a failure is not unhandled.
-    written.push(last);
+    line.add(toFrame(piece, choice, buffers), heldBytes(piece));
     // Whoever makes the pieces goes on meanwhile: the next ones are read while these are on their way.
-    if (written.length > AHEAD) await written.shift();
+    await line.room();
   }
-  await last;
+  await line.empty();
   await options.write([encodeFrame({ type: 'end', files, imageBytes })]);
   return { imageBytes };
 }
 
-async function writeAfter(
-  before: Promise<void>,
-  ready: Promise<ReadyFrame>,
-  options: SendOptions,
-): Promise<void> {
-  const [frame] = await Promise.all([ready, before]);
-  options.signal.throwIfAborted();
-  await options.write(frame.parts);
-  frame.release();
+function heldBytes(piece: Piece): number {
+  return 'raw' in piece ? (piece.buffer ?? piece.raw).length : 0;
 }
 
 async function toFrame(piece: Piece, choice: EncodingChoice, buffers: BufferStore): Promise<ReadyFrame> {
