@@ -226,6 +226,7 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
 
     async freeze(name, signal) {
       const place = await placeOf(name, signal);
+      await leaving.confirm(name, place);
       for (;;) {
         await freeze(place, signal);
         const { cgroup, initPid } = await readState(place);

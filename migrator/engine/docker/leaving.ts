@@ -8,6 +8,7 @@ import { MovingTree } from '../../files/moving-tree.ts';
 import { flush } from '../../files/shared-storage.ts';
 import { Traffic } from '../../transfer/traffic.ts';
 import type { CarriedBytes, Carrier, Workspace } from '../engine.ts';
+import type { OciContainer } from '../oci/container.ts';
 import { type Hands, NEVER } from './hands.ts';
 import { sendThroughBreaks } from './image/send-through-breaks.ts';
 import { putBack } from './restart-policy.ts';
@@ -98,6 +99,20 @@ export class Leaving {
     const leave = await this.#leave(name, workspace, signal);
     const pids = await this.#options.processes(name);
     return { layerBytes: 0, fileBytes: await passAll(leave, carrier, { running: false, signal }, pids) };
+  }
+
+  /**
+   * Before it is frozen: settings and files that are at the destination by now are of the container that had the name then.
+   *
+   * @throws HoldfastError `CONTAINER_REMADE`
+   */
+  async confirm(name: string, { id }: Pick<OciContainer, 'id'>): Promise<void> {
+    const hand = await this.#options.hands.get(name);
+    if (hand?.role !== 'leaving' || hand.id === id) return;
+    throw new HoldfastError('CONTAINER_REMADE', `${name} was made anew while its move was under way`, {
+      mend: 'migrate again',
+      retryable: true,
+    });
   }
 
   /** It is about to be removed, and may come back. */
