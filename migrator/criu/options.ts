@@ -16,3 +16,8 @@ export const CRIU_OPTIONS = [
   'file-locks',
   'ghost-limit 256M',
 ];
+
+/** For a container that has TCP connections to itself, which travel. See `oci/inner-connections.ts`. */
+export const CRIU_OPTIONS_CONNECTED = CRIU_OPTIONS.map((option) =>
+  option === 'tcp-close' ? 'tcp-established' : option,
+);

@@ -81,6 +81,11 @@ export class RealApp {
     return this.#system.url;
   }
 
+  /** The other host. */
+  get there(): string {
+    return [...this.#docker.lab.hosts.keys()].find((host) => host !== this.here) ?? '';
+  }
+
   /** What it answers a user. @throws when it is not a good answer */
   async ask(path: string, init: RequestInit = {}): Promise<string> {
     const answer = await fetch(`${this.url}${path}`, {
@@ -94,10 +99,16 @@ export class RealApp {
 
   /** Move it to the other host. */
   async move(strategy: Strategy): Promise<EndedEvent> {
-    const there = [...this.#docker.lab.hosts.keys()].find((host) => host !== this.here) ?? '';
+    const { there } = this;
     const ended = await this.#system.migrate(there, () => {}, { strategy });
     if (ended.outcome === 'succeeded') this.here = there;
     return ended;
+  }
+
+  /** Run a program on the other host. */
+  async runThere(program: string, ...args: readonly string[]): Promise<void> {
+    const { host } = this.#docker.on(this.there);
+    await host.exec(program, args, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
   }
 
   docker(...args: readonly string[]): Promise<string> {

@@ -1,11 +1,12 @@
 import type { Duplex } from 'node:stream';
 import type Docker from 'dockerode';
 import type { Logger } from 'pino';
-import { CRIU_OPTIONS } from '../../criu/options.ts';
+import { CRIU_OPTIONS, CRIU_OPTIONS_CONNECTED } from '../../criu/options.ts';
 import { HoldfastError } from '../../errors.ts';
 import { receiveTree } from '../../files/receive-tree.ts';
 import { DumpMemory, type Workspace } from '../engine.ts';
 import type { OciContainer } from '../oci/container.ts';
+import { keepInnerConnections, WITH_CONNECTIONS } from '../oci/inner-connections.ts';
 import { restoreArgs } from '../oci/restore.ts';
 import type { Hands } from './hands.ts';
 import { receiveImage } from './image/receive-image.ts';
@@ -119,9 +120,10 @@ export class Arriving {
     if (announcement === undefined || started === undefined) throw notBrought(name);
     const { memory, atStart, signal } = options;
     const lazily = memory === DumpMemory.leftInPlace ? ['--lazy-pages'] : [];
+    const connected = await keepInnerConnections(workspace.imagesDir);
     await announcement.restore({
-      args: [...restoreArgs(workspace), ...RESTORE_FLAGS, ...lazily],
-      criuOptions: CRIU_OPTIONS,
+      args: [...restoreArgs(workspace), ...RESTORE_FLAGS, ...lazily, ...(connected ? WITH_CONNECTIONS : [])],
+      criuOptions: connected ? CRIU_OPTIONS_CONNECTED : CRIU_OPTIONS,
       atStart,
     });
     try {

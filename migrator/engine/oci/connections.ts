@@ -3,6 +3,8 @@ import { openFiles } from './processes.ts';
 
 const ESTABLISHED = '01';
 const LISTEN = '0A';
+/** Established, or closed by one of its ends only: FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT. */
+const CONNECTED: ReadonlySet<string> = new Set([ESTABLISHED, '04', '05', '08']);
 
 interface Socket {
   readonly localPort: number;
@@ -30,6 +32,16 @@ export async function outboundConnections(pids: readonly number[]): Promise<stri
   return own
     .filter(({ state, localPort }) => state === ESTABLISHED && !listening.has(localPort))
     .map(({ remote }) => remote);
+}
+
+/** Whether somebody in the network namespace of a process is connected to another one there, by a loopback address. */
+export async function hasInnerConnections(pid: number): Promise<boolean> {
+  return (await tcpSockets(pid)).some(({ state, remote }) => CONNECTED.has(state) && isLoopback(remote));
+}
+
+/** Of what `outboundConnections` tells: in a network namespace of its own, the app itself. */
+export function isLoopback(remote: string): boolean {
+  return remote.startsWith('127.') || remote.startsWith('[0000:0000:0000:0000:0000:0000:0000:0001]');
 }
 
 /** Whether anything in this network namespace listens on the port. */

@@ -1,8 +1,10 @@
 import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { CRIU_OPTIONS } from '../../criu/options.ts';
+import { CRIU_OPTIONS, CRIU_OPTIONS_CONNECTED } from '../../criu/options.ts';
 import type { Workspace } from '../engine.ts';
+import { hasInnerConnections } from './connections.ts';
 import { pathInside } from './inside-root.ts';
+import { hasOwn } from './processes.ts';
 import type { RuncRecord } from './runc-record.ts';
 
 /** CRIU's own name for it when runc runs it. */
@@ -28,6 +30,8 @@ export async function dumpArgs(
   frozenIn: string,
 ): Promise<string[]> {
   const { config, init_process_pid: pid } = record;
+  const connected = (await hasOwn('net', pid)) && (await hasInnerConnections(pid));
+  const options = connected ? CRIU_OPTIONS_CONNECTED : CRIU_OPTIONS;
   const external = [...(await outerMounts(record)), ...outerNamespaces(record)];
   return [
     ...['dump', '--tree', `${pid}`, '--leave-running', '--root', config.rootfs],
@@ -37,7 +41,7 @@ export async function dumpArgs(
       frozenIn,
       `--manage-cgroups=${hasNamespace(record, NEW_CGROUP) ? 'soft' : 'ignore'}`,
     ],
-    ...CRIU_OPTIONS.flatMap((option) => `--${option}`.split(' ')),
+    ...options.flatMap((option) => `--${option}`.split(' ')),
     ...external.flatMap((each) => ['--external', each]),
   ];
 }

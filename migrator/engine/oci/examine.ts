@@ -3,11 +3,12 @@ import { release } from 'node:os';
 import { dumpCpuImage } from '../../criu/cpu.ts';
 import { criuVersion } from '../../criu/version.ts';
 import { ContainerState, type Finding, type Footprint } from '../engine.ts';
-import { outboundConnections } from './connections.ts';
+import { isLoopback, outboundConnections } from './connections.ts';
 import { criuFinding } from './criu-finding.ts';
 import {
   controllingTerminal,
   hasHugetlb,
+  hasOwn,
   isRoots,
   isStopped,
   mayReadLimits,
@@ -67,7 +68,7 @@ export async function examineContainer(
   if (!(await mayReadLimits())) {
     for (const pid of pids) findings.push(...(await limitsFindings(pid)));
   }
-  if (connections === 'refuse') findings.push(...(await connectionFindings(name, pids)));
+  if (connections === 'refuse') findings.push(...(await connectionFindings(name, pids, initPid)));
   return { footprint, findings: onePerCode(findings) };
 }
 
@@ -146,8 +147,14 @@ function terminalFinding(pid: number, how: string): Finding {
   };
 }
 
-async function connectionFindings(name: string, pids: readonly number[]): Promise<Finding[]> {
-  const remotes = await outboundConnections(pids);
+async function connectionFindings(
+  name: string,
+  pids: readonly number[],
+  initPid: number,
+): Promise<Finding[]> {
+  const opened = await outboundConnections(pids);
+  // Those to itself come along, unless the loopback address is the host's.
+  const remotes = (await hasOwn('net', initPid)) ? opened.filter((remote) => !isLoopback(remote)) : opened;
   if (remotes.length === 0) return [];
   return [
     {

@@ -97,3 +97,9 @@ export async function isRoots(pid: number): Promise<boolean> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(NOTHING);
   return /^Uid:(\s+0){3}\s/m.test(status) && /^Gid:(\s+0){3}\s/m.test(status);
 }
+
+/** Whether a process has a namespace of that kind which is not this process's. */
+export async function hasOwn(kind: 'cgroup' | 'net', pid: number): Promise<boolean> {
+  const namespaceOf = (process: number | 'self') => readlink(`/proc/${process}/ns/${kind}`);
+  return (await namespaceOf(pid)) !== (await namespaceOf('self'));
+}

@@ -38,6 +38,13 @@ export type AtStart = (typeof AtStart)[keyof typeof AtStart];
 export const WRAPPER = String.raw`#!/bin/sh
 # Holdfast's runtime for Docker: runc, except that a container which is moved here is restored from its checkpoint.
 # Put here by "gateway agent install"; "gateway agent uninstall" takes it away.
+# CRIU calls this, too, at each stage of restoring a container with connections to itself: those need a loopback device
+# that is up, and Docker sees to the network only afterwards.
+case $CRTOOLS_SCRIPT_ACTION in
+'') ;;
+setup-namespaces) exec nsenter -t "$CRTOOLS_INIT_PID" -n -- ip link set lo up ;;
+*) exit 0 ;;
+esac
 set -u
 announced=${ANNOUNCED_DIR}
 
@@ -98,7 +105,10 @@ while [ "$globals" -gt 0 ]; do
 done
 shift "$rest"
 set -- "$@" restore --detach --bundle "$bundle" --pid-file "$pid_file"
-while read -r word; do set -- "$@" "$word"; done <"$dir/${Announced.arguments}"
+while read -r word; do
+  set -- "$@" "$word"
+  [ "$word" != --tcp-established ] || printf 'action-script %s\n' "$0" >>"$dir/${Announced.criuConfig}"
+done <"$dir/${Announced.arguments}"
 CRIU_CONFIG_FILE=$dir/${Announced.criuConfig} runc "$@" "$id" || exit
 
 pid=
