@@ -18,15 +18,26 @@ export async function admitVolumes(
   const findings: Finding[] = [];
   for (const volume of volumes) {
     const here = await api.volume(volume.name);
-    if (volume.device !== undefined && !volume.shared) findings.push(standsFor(volume.name, volume.device));
+    if (!volume.shared && isMountedAtStart(volume)) findings.push(mountedAtStart(volume));
     else if (here === undefined) findings.push(...(await missing(volume)));
     else findings.push(...(await present(api, volume, here, name, ownVolumes)));
   }
   return findings;
 }
 
-/** Docker mounts the path when a container starts: what is brought before would lie below it, and the rest in it. */
-function standsFor(name: string, device: string): Finding {
+/** Docker mounts it over its directory when a container starts: what is brought before would lie below, and the rest in it. */
+function isMountedAtStart({ driver, optionNames }: VolumeShape): boolean {
+  return driver === 'local' && (optionNames.includes('device') || optionNames.includes('type'));
+}
+
+function mountedAtStart({ name, device }: VolumeShape): Finding {
+  if (device === undefined) {
+    return {
+      code: 'SETTING_REFUSED',
+      message: `its volume ${name} is a file system that Docker mounts when the container starts, and cannot be moved`,
+      mend: 'use --tmpfs where it is a tmpfs, which comes along; else a volume without a device',
+    };
+  }
   return {
     code: 'SETTING_REFUSED',
     message: `its volume ${name} stands for ${device} of its host, which cannot be moved: at the destination that path is the host's own`,

@@ -198,7 +198,13 @@ const cases: Case[] = [
     'a volume stands for a path of its host, here too',
     'SETTING_REFUSED',
     /data stands for \/tmp of its host/,
-    { volumes: [{ ...aVolume, device: '/tmp' }] },
+    { volumes: [{ ...aVolume, device: '/tmp', optionNames: ['device', 'o', 'type'] }] },
+  ],
+  [
+    'a volume is a tmpfs that Docker mounts',
+    'SETTING_REFUSED',
+    /data is a file system that Docker mounts/,
+    { volumes: [{ ...aVolume, optionNames: ['device', 'o', 'type'] }] },
   ],
   [
     'a volume is of another driver',

@@ -152,18 +152,27 @@ t.test('a network of another kind is not used, and none but a bridge is made', a
 });
 
 t.test('a volume that is missing is made as it was, and known from then on', async (t) => {
-  const Options = { type: 'tmpfs', device: 'tmpfs' };
-  const settings = await settingsOf(t, withVolume, {
-    volumes: { data: volume({ Options, Labels: { a: 'b' } }) },
-  });
+  const settings = await settingsOf(t, withVolume, { volumes: { data: volume({ Labels: { a: 'b' } }) } });
   const { standIn, ledger, make } = await destination(t);
   await make(settings);
   t.match(standIn.made[0], {
     path: '/volumes/create',
-    body: { Name: 'data', Driver: 'local', DriverOpts: Options, Labels: { a: 'b' } },
+    body: { Name: 'data', Driver: 'local', Labels: { a: 'b' } },
   });
   t.same(await ledger.of('shop'), { data: 'just now' });
 });
+
+t.test(
+  'a volume on storage that both hosts have is made with its options, and never written to',
+  async (t) => {
+    const Options = { type: 'nfs', device: ':/data', o: 'addr=192.0.2.1' };
+    const settings = await settingsOf(t, withVolume, { volumes: { data: volume({ Options }) } });
+    const { standIn, ledger, make } = await destination(t);
+    await make(settings);
+    t.match(standIn.made[0], { path: '/volumes/create', body: { Name: 'data', DriverOpts: Options } });
+    t.same(await ledger.of('shop'), {});
+  },
+);
 
 t.test('a volume that is kept in another way is not used', async (t) => {
   const settings = await settingsOf(t, withVolume, { volumes: { data: volume() } });

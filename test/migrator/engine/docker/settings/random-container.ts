@@ -71,10 +71,7 @@ export function randomContainer(seed: number, image: string): RandomContainer {
   };
   const labels = { 'made.for': name };
   const volumes = {
-    [volume]: dice.pick<Json>([
-      { Labels: labels },
-      { DriverOpts: { type: 'tmpfs', device: 'tmpfs', o: 'size=1m' } },
-    ]),
+    [volume]: dice.pick<Json>([{ Labels: labels }, { Labels: { ...labels, 'made.by': 'dice' } }]),
   };
   return { name, body, networks: made.networks, volumes };
 }
