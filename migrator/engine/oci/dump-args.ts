@@ -41,6 +41,8 @@ export async function dumpArgs(
       frozenIn,
       `--manage-cgroups=${hasNamespace(record, NEW_CGROUP) ? 'soft' : 'ignore'}`,
     ],
+    // As runc asks at both ends: who restores it makes its network anew, and CRIU would start a program for each part of it.
+    ...['--empty-ns', 'net'],
     ...options.flatMap((option) => `--${option}`.split(' ')),
     ...external.flatMap((each) => ['--external', each]),
   ];
