@@ -1,16 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HoldfastError } from '../migrator/errors.ts';
 import { formatRuntimeAddress, type RuntimeAddress } from './address.ts';
 import type { Command } from './command.ts';
 import { type Flight, flightCommands, flightOf } from './flight.ts';
 import { appMissing, drainTimeout, inUse, notHeld } from './front-errors.ts';
 import { addMap, getMap, setMap } from './maps.ts';
 import { APP_SERVER, backendOf, Way } from './names.ts';
-import { showWorkers } from './processes.ts';
-import { OneShotRuntime, type Runtime } from './runtime.ts';
+import type { Runtime } from './runtime.ts';
 import { setServerAddress, setServerState } from './server-commands.ts';
 import { Admin, type ServerConnections, showServersConn } from './servers.ts';
 import { type AppView, type View, viewCommands, viewOf } from './view.ts';
+import { Workers } from './workers.ts';
 
 /** Where an app's requests are to go without Holdfast in between. */
 export interface DirectTarget {
@@ -33,20 +32,18 @@ export interface FrontOptions {
   readonly timeoutMs?: number | undefined;
 }
 
-interface Worker {
-  readonly runtime: Runtime;
-  /** It takes new connections; otherwise it only ends what it has. */
-  readonly isCurrent: boolean;
-  /** Of one that only ends what it has. */
-  readonly pid?: number;
-}
-
 /**
  * Between two looks at an app that seems idle. A request may have been sent on its way just before the map was changed
  * and be counted only after the first look: it is in the count, or over, at the second.
  */
 const SECOND_LOOK_MS = 5;
-/** For idle connections to be closed, which each thread does at once, and for a master to notice that a worker ended. */
+/**
+ * Every look takes HAProxy and the gateway some milliseconds of CPU time. Whether there is anything to be looked at is
+ * told without one, so it need not be done often.
+ */
+const NEWS_MS = 1_000;
+const LOOK_MS = 5_000;
+/** For idle connections to be closed, which each thread does at once. */
 const CLOSING_MS = 1_000;
 
 /**
@@ -57,15 +54,18 @@ export class Front {
   readonly name: string;
   readonly isOptional: boolean;
   readonly #options: FrontOptions;
+  readonly #workers: Workers;
   #turn: Promise<unknown> = Promise.resolve();
-  #isMaster: boolean | undefined;
   /** Of each app, the requests it had when it was last sent some directly, and by which process. */
   readonly #sent = new Map<string, { pid: number; total: number }>();
   /** Apps whose requests go to the gate whatever is wanted. */
   readonly #diverted = new Set<string>();
+  /** What was wanted of all apps when HAProxy was last brought nearer to it. */
+  #followed = '';
 
   constructor(options: FrontOptions) {
     this.#options = options;
+    this.#workers = new Workers(options);
     this.name = formatRuntimeAddress(options.address);
     this.isOptional = options.isOptional ?? false;
   }
@@ -80,7 +80,8 @@ export class Front {
   follow(signal: AbortSignal): Promise<boolean> {
     return this.#inTurn(async () => {
       let isThere = true;
-      await this.#each(signal, async ({ runtime, isCurrent }) => {
+      this.#followed = this.#allWanted();
+      await this.#workers.each(signal, async ({ runtime, isCurrent }) => {
         const view = await this.#view(runtime, signal);
         for (const [app, as] of view.apps) {
           const commands = this.#step(app, as, isCurrent);
@@ -96,6 +97,22 @@ export class Front {
   }
 
   /**
+   * Once every app is as it is wanted: settles when HAProxy is to be looked at again. Something else is wanted, the master
+   * was reloaded or has ended, or the last look was long ago. Of a reload no worker's own socket tells, so there it is
+   * always time to look.
+   */
+  async news(signal: AbortSignal): Promise<void> {
+    const until = performance.now() + LOOK_MS;
+    do await sleep(NEWS_MS, undefined, { signal });
+    while (this.#workers.areTheSame && this.#followed === this.#allWanted() && performance.now() < until);
+  }
+
+  /** The end of it: HAProxy stays as it is. */
+  close(): void {
+    this.#workers.close();
+  }
+
+  /**
    * Send the app's new requests to the gate, in every worker, whatever is wanted, until `followAgain`. Then all workers are
    * looked up anew: one that was reloaded in between would go on as it was.
    *
@@ -105,11 +122,11 @@ export class Front {
     const { map } = this.#options;
     this.#diverted.add(app);
     await this.#inTurn(async () => {
-      await this.#each(signal, async ({ runtime }) => {
+      await this.#workers.each(signal, async ({ runtime }) => {
         const [way] = await runtime.ask([getMap(map, app)], signal);
         if (way === Way.direct) await runtime.ask([setMap(map, app, Way.gate)], signal);
       });
-      await this.#each(signal, async ({ runtime }) => {
+      await this.#workers.each(signal, async ({ runtime }) => {
         const [way] = await runtime.ask([getMap(map, app)], signal);
         if (way === Way.direct) throw notHeld(this.name, app);
       });
@@ -128,7 +145,7 @@ export class Front {
    */
   async look(app: string, signal: AbortSignal): Promise<void> {
     await this.#inTurn(() =>
-      this.#each(signal, async ({ runtime, isCurrent }) => {
+      this.#workers.each(signal, async ({ runtime, isCurrent }) => {
         const { apps } = await this.#view(runtime, signal);
         if (isCurrent && !apps.has(app)) throw appMissing(this.name, app);
       }),
@@ -171,7 +188,7 @@ export class Front {
     const look = showServersConn(backend);
     const order = setServerState({ backend, server: APP_SERVER }, 'maint');
     return this.#inTurn(() =>
-      this.#each(signal, async ({ runtime, isCurrent }) => {
+      this.#workers.each(signal, async ({ runtime, isCurrent }) => {
         let [, servers] = isCurrent
           ? await runtime.ask([order, look], signal)
           : [undefined, ...(await runtime.ask([look], signal))];
@@ -190,7 +207,7 @@ export class Front {
   #flight(app: string, signal: AbortSignal): Promise<Flight> {
     return this.#inTurn(async () => {
       let flight: Flight = { pid: 0, requests: 0, total: 0, sent: 0 };
-      await this.#each(signal, async ({ runtime, isCurrent }) => {
+      await this.#workers.each(signal, async ({ runtime, isCurrent }) => {
         const own = flightOf(await runtime.ask(flightCommands(app), signal));
         flight = {
           ...(isCurrent ? own : flight),
@@ -227,54 +244,13 @@ export class Front {
     return this.#diverted.has(app) ? undefined : this.#options.wanted(app);
   }
 
+  #allWanted(): string {
+    return JSON.stringify(this.#options.apps.map((app) => this.#wanted(app)));
+  }
+
   async #view(runtime: Runtime, signal: AbortSignal): Promise<View> {
     const { map, apps } = this.#options;
     return viewOf(apps, await runtime.ask(viewCommands(map), signal));
-  }
-
-  async #each(signal: AbortSignal, act: (worker: Worker) => Promise<void>): Promise<void> {
-    for (const worker of await this.#workers(signal)) {
-      try {
-        await act(worker);
-      } catch (error) {
-        // One that was leaving and has left has nothing in flight, and sends nobody anywhere.
-        if (worker.isCurrent || !(await this.#hasLeft(worker, error, signal))) throw error;
-      }
-    }
-  }
-
-  /** It may have gone before it was asked, or in the middle of its answer; the master tells of it a moment longer. */
-  async #hasLeft({ pid }: Worker, error: unknown, signal: AbortSignal): Promise<boolean> {
-    const code = error instanceof HoldfastError ? error.code : undefined;
-    if (code !== 'HAPROXY_CONNECTION_LOST') return code === 'HAPROXY_WORKER_GONE';
-    for (const until = performance.now() + CLOSING_MS; performance.now() < until; ) {
-      if (!(await this.#workers(signal)).some((worker) => worker.pid === pid)) return true;
-      await sleep(SECOND_LOOK_MS, undefined, { signal });
-    }
-    return false;
-  }
-
-  /** After a reload there is more than one for a while; only a master tells of them. */
-  async #workers(signal: AbortSignal): Promise<Worker[]> {
-    const { address, timeoutMs } = this.#options;
-    const current: Worker = { runtime: new OneShotRuntime({ address, timeoutMs }), isCurrent: true };
-    if (this.#isMaster === false) return [current];
-    try {
-      const [workers] = await current.runtime.ask([showWorkers()], signal);
-      this.#isMaster = true;
-      const leaving = workers
-        .filter(({ reloads }) => reloads > 0)
-        .map(({ pid }) => ({
-          runtime: new OneShotRuntime({ address, timeoutMs, workerPid: pid }),
-          isCurrent: false,
-          pid,
-        }));
-      return [current, ...leaving];
-    } catch (error) {
-      if (!(error instanceof HoldfastError) || error.code !== 'HAPROXY_NO_MASTER') throw error;
-      this.#isMaster = false;
-      return [current];
-    }
   }
 
   #inTurn<T>(act: () => Promise<T>): Promise<T> {

@@ -24,15 +24,15 @@ export interface FrontState {
   readonly failure?: unknown;
 }
 
-/** How soon an app goes directly once its check has passed, and how soon a reload is put right. */
-const PACE_MS = { onTheWay: 50, there: 1_000 } as const;
+/** How soon an app goes directly once its check has passed. */
+const ON_THE_WAY_MS = 50;
 
 /**
  * The gate with HAProxy in front of it. While the gate of an app is open and the app is well, HAProxy sends the app's
  * requests to it directly, and nothing of Holdfast is in their way. In all other cases they come to the gate.
  *
- * So each HAProxy follows the gate: it is looked at again and again, and put right, whatever it has been through. Only a
- * hold does not wait for that: it has every HAProxy confirm, and drain.
+ * So each HAProxy follows the gate: it is looked at whenever there may be news, and put right, whatever it has been through.
+ * Only a hold does not wait for that: it has every HAProxy confirm, and drain.
  */
 export class HaproxyGate implements Gate {
   readonly #options: HaproxyGateOptions;
@@ -128,6 +128,7 @@ export class HaproxyGate implements Gate {
     this.#stop.abort();
     this.#hurryUp();
     await this.#following;
+    for (const front of this.#options.fronts) front.close();
   }
 
   /** Those that answer: all, but for optional ones, and at least one. */
@@ -157,9 +158,9 @@ export class HaproxyGate implements Gate {
     while (!signal.aborted) {
       const hurry = this.#hurry.signal;
       const isOpening = this.#isOpening(); // Before the look: what opens after it is found by the next one.
-      let paceMs: number = PACE_MS.onTheWay;
+      let isThere = false;
       try {
-        paceMs = (await front.follow(signal)) && !isOpening ? PACE_MS.there : PACE_MS.onTheWay;
+        isThere = (await front.follow(signal)) && !isOpening;
         this.#looks.set(front, { answers: true });
         if (failure !== undefined) log.info({ haproxy: front.name }, 'HAProxy answers again');
         failure = undefined;
@@ -170,7 +171,8 @@ export class HaproxyGate implements Gate {
         if (text !== failure) log.warn({ haproxy: front.name, err: error }, 'HAProxy cannot be driven');
         failure = text;
       }
-      await sleep(paceMs, undefined, { signal: hurry }).catch(() => {});
+      const next = isThere ? front.news(hurry) : sleep(ON_THE_WAY_MS, undefined, { signal: hurry });
+      await next.catch(() => {});
     }
   }
 

@@ -69,7 +69,7 @@ export class RuntimeSession implements Runtime {
     if (!commands.every(({ repeatable }) => repeatable)) {
       return new OneShotRuntime(this.#options).ask(commands, signal);
     }
-    const isUsed = this.#conversation?.isOpen === true;
+    const isUsed = this.isOpen;
     try {
       return await exchange(await this.#connected(), commands, this.#options, signal);
     } catch (error) {
@@ -77,6 +77,11 @@ export class RuntimeSession implements Runtime {
     }
     return exchange(await this.#connected(), commands, this.#options, signal);
   };
+
+  /** Whether there is a connection. It ends with the process at its other end, also when nothing is asked. */
+  get isOpen(): boolean {
+    return this.#conversation?.isOpen === true;
+  }
 
   close(): void {
     this.#conversation?.close();

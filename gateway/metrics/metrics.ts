@@ -50,8 +50,8 @@ export class Metrics implements Observer {
   ) {
     const registers = [this.#registry];
     this.contentType = this.#registry.contentType;
-    // Each look at the event loop's delay wakes the process: ten a second cost nothing, a hundred do.
-    collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: 100 });
+    // Each look at the event loop's delay wakes the process, which may have nothing else to do.
+    collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: 1_000 });
     this.#requests = new Counter({
       name: 'holdfast_requests_total',
       help: 'Requests answered, by app, method and status code',
