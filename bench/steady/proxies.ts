@@ -40,7 +40,7 @@ export const UNDER_HOLDFAST = 'haproxy-holdfast';
 /** Those that are compared pairwise stand next to each other. */
 export const proxies: readonly ProxyKind[] = [
   { key: ALONE, title: 'HAProxy alone', start: startAlone },
-  // The gateway looks at HAProxy once a second: it takes some looks until that is compiled.
+  // The gateway looks at HAProxy every five seconds: it takes some looks until that is compiled.
   { key: UNDER_HOLDFAST, title: 'HAProxy under Holdfast', warmUpS: 12, start: startUnderHoldfast },
   { key: 'built-in', title: "Holdfast's built-in gate", start: startBuiltIn },
   { key: 'nginx', title: 'nginx', start: startNginxProxy },
