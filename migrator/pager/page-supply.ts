@@ -15,8 +15,10 @@ import { type PageRange, storedRanges, toCompare } from './to-compare.ts';
 const AHEAD_PAGES = 64;
 /** What a process that met a missing page will probably want next. */
 const NEXT_PAGES = 15;
-/** Nothing is asked ahead until no fault came for this long: on a slow link each would wait for what was asked before it. */
+/** Little is asked ahead until no fault came for this long: on a slow link each would wait for what was asked before it … */
 const QUIET_MS = 20;
+/** … as much as a fault itself asks for. Were it nothing, an app that touches memory all the while would wait for every page. */
+const BETWEEN_FAULTS_PAGES = 1 + NEXT_PAGES;
 /** What the daemon is given at a time, whatever it asks for: a fault waits until it has dealt with that. */
 const MOST_GIVEN_PAGES = 64;
 /** Questions what of the store still holds, under way at a time: the source is never without one. */
@@ -37,6 +39,8 @@ export interface SupplyFigures {
 export interface SupplyOptions extends Readonly<Record<LinkUse, Pick<MemoryLink, 'ask' | 'close'>>> {
   readonly memory: LazyMemory;
   readonly store: PageStore;
+  /** The time, in milliseconds. */
+  readonly now?: () => number;
 }
 
 /**
@@ -47,6 +51,7 @@ export interface SupplyOptions extends Readonly<Record<LinkUse, Pick<MemoryLink,
  */
 export class LazyPages implements PageSupply {
   readonly #options: SupplyOptions;
+  readonly #now: () => number;
   readonly #states: Uint8Array;
   readonly #given: Uint8Array;
   readonly #held = new HeldPages();
@@ -62,13 +67,13 @@ export class LazyPages implements PageSupply {
   #comparing = 0;
   #pumping = false;
   #lastFaultAt = Number.NEGATIVE_INFINITY;
-  #quiet: NodeJS.Timeout | undefined;
   #ended = false;
   #awaited: { readonly page: number; readonly resolve: () => void } | undefined;
   readonly figures: SupplyFigures;
 
   constructor(options: SupplyOptions) {
     this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
     this.#states = new Uint8Array(options.memory.pages);
     this.#given = new Uint8Array(options.memory.pages);
     this.#states.fill(Page.wanted);
@@ -92,20 +97,19 @@ export class LazyPages implements PageSupply {
 
   end(): void {
     this.#ended = true;
-    clearTimeout(this.#quiet);
   }
 
   expect({ pid, address, pages }: PageRequest): void {
     const page = this.#options.memory.find(pid, address);
     if (page === undefined) return; // Told when its turn comes.
     if (pages === 1) {
-      this.#lastFaultAt = performance.now();
+      this.#lastFaultAt = this.#now();
       if (!this.#isHere(page) && !this.#urgent.has(page)) this.#askFor(LinkUse.urgent, page, 1);
       this.#askUrgently(page + 1, NEXT_PAGES);
     } else {
       if (!this.#isHere(page)) this.#makeRoom();
       // Its answer has to come before that to the next fault.
-      this.#askUrgently(page, this.#quietInMs > 0 ? 1 : Math.min(pages, AHEAD_PAGES));
+      this.#askUrgently(page, Math.min(pages, this.#atOnce));
       this.#next = page;
     }
     this.#pump();
@@ -254,26 +258,27 @@ export class LazyPages implements PageSupply {
     });
   }
 
-  /** How long it is until no fault has come for long enough. */
-  get #quietInMs(): number {
-    return Math.max(0, this.#lastFaultAt + QUIET_MS - performance.now());
+  get #isQuiet(): boolean {
+    return this.#now() - this.#lastFaultAt > QUIET_MS;
+  }
+
+  /** How much is asked for at a time, besides what somebody waits for. */
+  get #atOnce(): number {
+    return this.#isQuiet ? AHEAD_PAGES : BETWEEN_FAULTS_PAGES;
   }
 
   /** @returns whether another question may follow */
   #askAhead(): boolean {
-    if (this.#quietInMs > 0) {
-      clearTimeout(this.#quiet);
-      this.#quiet = setTimeout(() => this.#pump(), Math.ceil(this.#quietInMs));
-      return false;
-    }
-    const comingBytes = (this.#aheadPages + AHEAD_PAGES) * PAGE_BYTES;
-    if (this.#aheadPages >= this.#window.pages) return false;
+    const atOnce = this.#atOnce;
+    const mostPages = this.#isQuiet ? this.#window.pages : BETWEEN_FAULTS_PAGES;
+    if (this.#aheadPages >= mostPages) return false;
+    const comingBytes = (this.#aheadPages + atOnce) * PAGE_BYTES;
     if (this.#held.sizeBytes + comingBytes > MOST_HELD_BYTES) return false;
     let first = this.#states.indexOf(Page.wanted, this.#next);
     if (first < 0) first = this.#states.indexOf(Page.wanted);
     if (first < 0) return false;
     const run = this.#options.memory.runOf(first);
-    const end = Math.min(first + AHEAD_PAGES, run.first + run.pages);
+    const end = Math.min(first + atOnce, run.first + run.pages);
     // Pages that changed lie scattered among those that did not: one question for all of a stretch.
     let last = first;
     for (let page = first; page < end && ASKABLE.has(this.#states[page] ?? Page.asked); page++) {

@@ -68,17 +68,24 @@ export class Paging {
 
   /** Settles when the daemon listens. @throws HoldfastError `IMAGES_DAMAGED`, `PAGER_FAILED` */
   static async begin(options: PagingOptions): Promise<Paging> {
+    // Both take as long as the other, and an app stands still: neither waits for the other.
+    const [opened, started] = await Promise.allSettled([Paging.#open(options), Daemon.start(options)]);
+    if (opened.status === 'fulfilled' && started.status === 'fulfilled') {
+      opened.value.#daemon = started.value;
+      return opened.value;
+    }
+    if (opened.status === 'fulfilled') await opened.value.#close();
+    if (started.status === 'fulfilled') await started.value.kill();
+    throw [opened, started].find((outcome) => outcome.status === 'rejected')?.reason;
+  }
+
+  /** Pages are asked for from now on: the restore takes its time, and they come meanwhile. */
+  static async #open(options: PagingOptions): Promise<Paging> {
     const memory = await LazyMemory.read(options.imagesDir);
     const paging = new Paging(options, memory, await PageStore.open(options.imagesDir));
-    try {
-      for (const link of paging.#links) link.begin();
-      paging.#supply.begin(); // The restore takes its time: pages come meanwhile.
-      paging.#daemon = await Daemon.start(options);
-      return paging;
-    } catch (error) {
-      await paging.#close();
-      throw error;
-    }
+    for (const link of paging.#links) link.begin();
+    paging.#supply.begin();
+    return paging;
   }
 
   get figures(): PagerFigures {

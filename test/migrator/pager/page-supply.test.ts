@@ -88,9 +88,12 @@ async function supplyOf(t: Test, pages: number, sentAhead: readonly Buffer[] = [
   const urgent = source(LinkUse.urgent);
   const ahead = source(LinkUse.ahead);
   const comparing = source(LinkUse.comparing);
-  const supply = new LazyPages({ memory: await LazyMemory.read(dir), store, urgent, ahead, comparing });
+  const memory = await LazyMemory.read(dir);
+  const clock = { ms: 0 };
+  const now = () => clock.ms;
+  const supply = new LazyPages({ memory, store, urgent, ahead, comparing, now });
   t.teardown(() => supply.end());
-  return { supply, urgent, ahead, comparing };
+  return { supply, urgent, ahead, comparing, clock };
 }
 
 const request = (page: number, pages = 1) => ({ pid: PID, address: at(page), pages });
@@ -198,6 +201,34 @@ t.test('a range is given in portions, so that a fault behind it is soon heard', 
   await quiet(ahead);
   while (ahead.questions.length > 0) ahead.answer();
   t.equal(Buffer.concat(await supply.pages(request(0, 200))).length, 64 * PAGE_BYTES);
+});
+
+t.test('faults without end do not keep the other pages from coming', async (t) => {
+  const { supply, urgent, ahead, clock } = await supplyOf(t, 300);
+  const touch = (page: number) => {
+    supply.expect(request(page));
+    const given = supply.pages(request(page));
+    while (urgent.questions.length > 0) urgent.answer();
+    return given;
+  };
+  supply.begin();
+  await touch(250);
+  await quiet(ahead);
+  t.match(
+    ahead.questions,
+    [{ address: at(0), pages: 16 }],
+    'as much as for a fault, so that none waits long behind it',
+  );
+  ahead.answer();
+  await touch(280);
+  await quiet(ahead);
+  t.match(ahead.questions, [{ address: at(16), pages: 16 }], 'and on it goes');
+  supply.expect(request(40, 200));
+  t.match(urgent.questions, [{ address: at(40), pages: 16 }], 'the daemon is given no more at a time');
+  clock.ms += 21;
+  ahead.answer();
+  await quiet(ahead);
+  t.match(ahead.questions[0], { pages: 64 }, 'when no fault has come for a while, as much as the link takes');
 });
 
 t.test('a page that was given is asked for again, when a child of its process wants it', async (t) => {
