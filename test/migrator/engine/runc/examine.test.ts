@@ -5,6 +5,7 @@ import { app, type LabEngine } from './fixtures/lab-engine.ts';
 import { OLD_CRIU_DIR, oldCriu } from './fixtures/old-criu.ts';
 
 const BUNDLE = '/run/holdfast/bundles/app';
+const BY_HAND = '/run/by-hand';
 const RUNC = 'runc --root /run/holdfast/runc';
 
 const containers = {
@@ -29,8 +30,10 @@ async function examineUnnoticed(t: Test, engine: LabEngine, name: string, port: 
 
 /** A bundle as the engine makes it, changed by hand before it is run by hand. */
 async function bundle(engine: LabEngine, change: string): Promise<void> {
-  await engine.call('prepare', 'app', await engine.workspace('by-hand'));
-  await engine.sh(`cd ${BUNDLE} && ${change}`);
+  await engine.call('start', 'app');
+  await engine.sh(`rm -rf ${BY_HAND}; cp -a ${BUNDLE} ${BY_HAND}`);
+  await engine.call('remove', 'app');
+  await engine.sh(`cd ${BY_HAND} && ${change}`);
 }
 
 await inLab(containers, ['a'], async ([a]) => {
@@ -120,7 +123,7 @@ await inLab(containers, ['a'], async ([a]) => {
 
   await t.test('a terminal is found', async (t) => {
     await bundle(a, `sed -i 's/"terminal": false/"terminal": true/' config.json`);
-    const terminal = a.host.spawn('script', ['-qec', `${RUNC} run --bundle ${BUNDLE} app`, '/dev/null']);
+    const terminal = a.host.spawn('script', ['-qec', `${RUNC} run --bundle ${BY_HAND} app`, '/dev/null']);
     await a.sh(`while ! ${RUNC} state app >/dev/null 2>&1; do sleep 0.02; done`);
     await a.call('healthy', 'app');
     t.same(codes(await examineUnnoticed(t, a, 'app', 8080)), ['TERMINAL_ATTACHED']);
