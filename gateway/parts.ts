@@ -19,7 +19,7 @@ import type { Route } from './proxy/routes.ts';
 
 /** The configuration, in the words of the parts. */
 
-export function createGates(config: GatewayConfig): Gates {
+export function createGates(config: GatewayConfig, onMissed?: (app: string) => void): Gates {
   const { connectMs, responseMs, responseIdleMs } = config.timeouts;
   const apps = mapApps(
     config,
@@ -29,11 +29,12 @@ export function createGates(config: GatewayConfig): Gates {
       replicaUrl: app.replica,
     }),
   );
-  const gates = new Gates(Object.fromEntries(apps), {
+  const timeouts = {
     connectTimeoutMs: connectMs,
     headTimeoutMs: responseMs,
     bodyTimeoutMs: responseIdleMs,
-  });
+  };
+  const gates = new Gates(Object.fromEntries(apps), timeouts, onMissed);
   for (const [name, { upstream }] of Object.entries(config.apps)) {
     if (upstream === undefined) continue;
     const { host, origin } = new URL(upstream);

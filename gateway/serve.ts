@@ -64,7 +64,7 @@ type Composed = Omit<AdminContext, 'ready' | 'draining' | 'stopping'> & {
 /** Everything between the agents and the outside, with nothing listening yet. */
 async function compose(config: GatewayConfig, log: Logger, opened: Opened): Promise<Composed> {
   const agents = await connectAgents(config, opened);
-  const gates = createGates(config);
+  const gates = createGates(config, (app) => placements.missed(app));
   opened.add(() => gates.close());
   const isMoving = (app: string): boolean => migrations.undecidedApps().includes(app);
   const placements = await Placements.open({

@@ -26,6 +26,7 @@ export class AppGate {
   readonly #app: string;
   readonly #upgrades: Upgrades;
   readonly #openUpstream: (url: string) => Upstream;
+  readonly #onMissed: () => void;
   readonly #replica: Upstream | undefined;
   readonly #held: HeldRequests;
   #state: GateState = GateState.open;
@@ -48,14 +49,17 @@ export class AppGate {
       limits: GateLimits;
       upgrades?: Upgrades;
       replicaUrl?: string | undefined;
-      openUpstream: (url: string) => Upstream;
+      openUpstream: (url: string, onUnreachable?: () => void) => Upstream;
+      /** The app is not where it is taken to be, or not taken to be anywhere. */
+      onMissed: () => void;
     },
   ) {
     this.#app = app;
     this.limits = options.limits;
     this.#upgrades = options.upgrades ?? Upgrades.wait;
     this.#held = new HeldRequests(options.limits, (visit) => this.#refuse(visit, Refusal.heldTooLong));
-    this.#openUpstream = options.openUpstream;
+    this.#onMissed = options.onMissed;
+    this.#openUpstream = (url) => options.openUpstream(url, options.onMissed);
     this.#replica = options.replicaUrl === undefined ? undefined : options.openUpstream(options.replicaUrl);
   }
 
@@ -212,7 +216,10 @@ export class AppGate {
 
   #pass(visit: Visit): void {
     if (this.#upstream) this.#send(visit, this.#upstream);
-    else this.#refuse(visit, Refusal.noTarget);
+    else {
+      this.#refuse(visit, Refusal.noTarget);
+      this.#onMissed();
+    }
   }
 
   #send(visit: Visit, upstream: Upstream): void {

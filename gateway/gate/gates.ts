@@ -18,10 +18,16 @@ export interface AppOptions {
 export class Gates implements Gate {
   readonly #gates = new Map<string, AppGate>();
 
-  constructor(apps: Readonly<Record<string, AppOptions>>, timeouts: UpstreamTimeouts) {
-    const openUpstream = (url: string) => new Upstream(url, timeouts);
+  /** @param onMissed called for each request that did not find its app where it is taken to be, or anywhere */
+  constructor(
+    apps: Readonly<Record<string, AppOptions>>,
+    timeouts: UpstreamTimeouts,
+    onMissed: (app: string) => void = () => {},
+  ) {
+    const openUpstream = (url: string, onUnreachable?: () => void) =>
+      new Upstream(url, timeouts, onUnreachable);
     for (const [app, options] of Object.entries(apps)) {
-      this.#gates.set(app, new AppGate(app, { ...options, openUpstream }));
+      this.#gates.set(app, new AppGate(app, { ...options, openUpstream, onMissed: () => onMissed(app) }));
     }
   }
 

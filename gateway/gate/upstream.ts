@@ -29,12 +29,15 @@ export class Upstream {
   readonly url: string;
   readonly #pool: Pool;
   readonly #connect: buildConnector.connector;
+  readonly #onUnreachable: () => void;
   readonly #sockets = new Set<Socket>();
   readonly #spares: Spare[] = [];
   #onLastClosed: (() => void) | undefined = undefined;
 
-  constructor(url: string, timeouts: UpstreamTimeouts) {
+  /** @param onUnreachable called whenever no connection could be made */
+  constructor(url: string, timeouts: UpstreamTimeouts, onUnreachable: () => void = () => {}) {
     this.url = url;
+    this.#onUnreachable = onUnreachable;
     this.#connect = buildConnector({ timeout: timeouts.connectTimeoutMs });
     this.#pool = new Pool(url, {
       connect: (options, callback) => this.#takeOrConnect(options, callback),
@@ -121,6 +124,7 @@ export class Upstream {
   #connectTracked(options: buildConnector.Options, callback: buildConnector.Callback): void {
     this.#connect(options, (...[error, socket]: buildConnector.CallbackArgs) => {
       if (error) {
+        this.#onUnreachable();
         callback(error, null);
         return;
       }

@@ -16,6 +16,8 @@ export type Remembered = Static<typeof Remembered>;
 export class PlacementMemory {
   readonly #file: string;
   #lastWrite: Promise<void> = Promise.resolve();
+  /** What this process has put into the file. */
+  #onDisk: string | undefined;
 
   constructor(file: string) {
     this.#file = file;
@@ -34,10 +36,15 @@ export class PlacementMemory {
     return value;
   }
 
-  /** Settles when the content is on the disk. Writes are made one after the other, each a whole file. */
+  /** Settles when the content is on the disk. Writes are made one after the other, each a whole file, if it is another. */
   write(content: Remembered): Promise<void> {
     const text = `${JSON.stringify(content, null, 2)}\n`;
-    const written = this.#lastWrite.then(() => replaceFile(this.#file, text));
+    const written = this.#lastWrite.then(async () => {
+      if (text === this.#onDisk) return;
+      this.#onDisk = undefined;
+      await replaceFile(this.#file, text);
+      this.#onDisk = text;
+    });
     this.#lastWrite = written.catch(() => {}); // A failed write is its caller's to handle, not the next one's.
     return written;
   }

@@ -10,6 +10,7 @@ import { askAll, type ContainerHost } from './survey.ts';
 import { judge, type Place, placeOf, type Verdict } from './verdict.ts';
 
 const SURVEY_DEADLINE_MS = 3_000;
+/** Between two surveys there is at least so much time, whatever is asked for. */
 const FIRST_RETRY_MS = 500;
 const MAX_RETRY_MS = 10_000;
 
@@ -33,7 +34,8 @@ export interface PlacementsOptions {
 
 /**
  * Where every app runs. The hosts know it, so they are asked at the start and, as long as some app has not been found,
- * again and again; what they said last is remembered for a start while they are out of reach.
+ * again and again, sooner while somebody wants it; what they said last is remembered for a start while they are out of
+ * reach.
  */
 export class Placements implements MigratorPlacements {
   readonly #options: PlacementsOptions;
@@ -42,6 +44,8 @@ export class Placements implements MigratorPlacements {
   readonly #said = new Map<string, string>();
   readonly #stop = new AbortController();
   #watching: Promise<void> | undefined;
+  /** Fires when somebody wants an app that is not there. */
+  #hurry = new AbortController();
 
   private constructor(options: PlacementsOptions) {
     this.#options = options;
@@ -70,17 +74,12 @@ export class Placements implements MigratorPlacements {
 
   /** @throws HoldfastError `PLACE_UNKNOWN` when no host has told the port of the app's container yet. */
   targetAt(app: string, host: string): Target {
-    const ports = this.#ports.get(app);
-    const address = this.#options.hosts.get(host)?.address;
-    // A host that has not answered yet almost surely has the container on the port the others have it on.
-    const port = ports?.get(host) ?? ports?.values().next().value;
-    if (address === undefined || port === undefined) {
-      throw new HoldfastError('PLACE_UNKNOWN', `it is not known where ${app} is reached on ${host}`, {
-        mend: `see that the agent on ${host} runs and has the container in its configuration`,
-        retryable: true,
-      });
-    }
-    return { host, url: `http://${address.includes(':') ? `[${address}]` : address}:${port}` };
+    const target = this.#targetAt(app, host);
+    if (target !== undefined) return target;
+    throw new HoldfastError('PLACE_UNKNOWN', `it is not known where ${app} is reached on ${host}`, {
+      mend: `see that the agent on ${host} runs and has the container in its configuration, and knows its port`,
+      retryable: true,
+    });
   }
 
   async moved(app: string, host: string): Promise<void> {
@@ -129,6 +128,18 @@ export class Placements implements MigratorPlacements {
       });
   }
 
+  /**
+   * A request did not find the app where it is taken to be, or it is taken to be nowhere: somebody may have started, stopped
+   * or made it anew by hand. Has the next survey be soon; may be called as often as requests come.
+   */
+  missed(app: string): void {
+    const place = this.#places.get(app);
+    if (place === undefined || this.#options.isMoving(app)) return;
+    this.#places.set(app, { ...place, confirmed: false });
+    this.#hurry.abort();
+    this.watch();
+  }
+
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#watching;
@@ -137,14 +148,22 @@ export class Placements implements MigratorPlacements {
   async #searchUntilFound(): Promise<void> {
     const { signal } = this.#stop;
     for (let delayMs = FIRST_RETRY_MS; this.#someAreMissing() && !signal.aborted; ) {
-      try {
-        await wait(delayMs, undefined, { signal });
-      } catch {
-        return;
-      }
+      this.#hurry = new AbortController();
+      await elapsed(FIRST_RETRY_MS, signal);
+      await elapsed(delayMs - FIRST_RETRY_MS, anySignal([signal, this.#hurry.signal]));
+      if (signal.aborted) return;
+      delayMs = this.#hurry.signal.aborted ? FIRST_RETRY_MS : Math.min(delayMs * 2, MAX_RETRY_MS);
       await this.survey();
-      delayMs = Math.min(delayMs * 2, MAX_RETRY_MS);
     }
+  }
+
+  #targetAt(app: string, host: string): Target | undefined {
+    const ports = this.#ports.get(app);
+    const address = this.#options.hosts.get(host)?.address;
+    // A host that has not answered yet almost surely has the container on the port the others have it on.
+    const port = ports?.get(host) ?? ports?.values().next().value;
+    if (address === undefined || port === undefined) return undefined;
+    return { host, url: `http://${address.includes(':') ? `[${address}]` : address}:${port}` };
   }
 
   #someAreMissing(): boolean {
@@ -160,21 +179,24 @@ export class Placements implements MigratorPlacements {
   }
 
   #take(app: string, verdict: Verdict): void {
-    const lastKnown = this.hostOf(app);
-    this.#say(app, verdict);
-    const place = placeOf(verdict, lastKnown);
-    this.#places.set(app, place);
-    this.#options.onPlaced(app, place.host === undefined ? undefined : this.targetAt(app, place.host));
+    const { host, confirmed } = placeOf(verdict, this.hostOf(app));
+    const target = host === undefined ? undefined : this.#targetAt(app, host);
+    this.#say(app, verdict, target);
+    // Of an app that is found but not reached the port may be told later.
+    this.#places.set(app, { host, confirmed: confirmed && (host === undefined || target !== undefined) });
+    this.#options.onPlaced(app, target);
   }
 
   /** One line for each change of what is known, not one for each survey. */
-  #say(app: string, verdict: Verdict): void {
-    const said = JSON.stringify(verdict);
+  #say(app: string, verdict: Verdict, target: Target | undefined): void {
+    const said = JSON.stringify([verdict, target]);
     if (this.#said.get(app) === said) return;
     this.#said.set(app, said);
     const { log } = this.#options;
     const { kind, ...evidence } = verdict;
-    if (kind === 'runs') log.info({ app, ...evidence }, 'app found');
+    if (kind === 'runs' && target === undefined) {
+      log.warn({ app, ...evidence }, 'app found, but not the port it is reached at');
+    } else if (kind === 'runs') log.info({ app, ...evidence, url: target?.url }, 'app found');
     else if (kind === 'nowhere') log.warn({ app }, 'app runs nowhere');
     else if (kind === 'unsure') log.warn({ app, ...evidence }, 'app not found, but not every host answers');
     else {
@@ -194,4 +216,9 @@ export class Placements implements MigratorPlacements {
       this.#options.log.error({ err: error }, 'the placements cannot be written down');
     });
   }
+}
+
+/** Or `signal` has fired. */
+async function elapsed(ms: number, signal: AbortSignal): Promise<void> {
+  if (ms > 0) await wait(ms, undefined, { signal }).catch(() => {});
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import { parseGatewayConfig } from '../../gateway/config/load.ts';
@@ -10,20 +11,23 @@ import { APP, type TestHost, twoHosts } from '../migrator/agent/two-hosts.ts';
 /** Addresses of nobody else's on loopback: the model's containers are always on port 8080. */
 const ADDRESS = { a: '127.83.1.2', b: '127.83.1.3' } as const;
 
-async function appAt(t: Test, host: 'a' | 'b'): Promise<void> {
+/** @returns what ends it */
+async function appAt(t: Test, host: 'a' | 'b'): Promise<() => void> {
   const server = createServer((_request, response) => response.end(`answered on ${host}`));
   server.listen(8080, ADDRESS[host]);
   await once(server, 'listening');
-  t.teardown(() => {
+  const end = () => {
     server.closeAllConnections();
     server.close();
-  });
+  };
+  t.teardown(end);
+  return end;
 }
 
 /** Two real agents under TLS, whose containers are values, and an app on each host's address. */
 async function setUp(t: Test) {
   const { a, b } = await twoHosts(t);
-  await appAt(t, 'a');
+  const endAppAtA = await appAt(t, 'a');
   await appAt(t, 'b');
   const dir = t.testdirName;
   const text = `
@@ -53,7 +57,7 @@ apps:
       },
     };
   };
-  return { a, b, start };
+  return { a, b, start, endAppAtA };
 }
 
 async function order(gateway: Gateway, to: string): Promise<string> {
@@ -125,6 +129,22 @@ t.test('an app is where it was last while its agent is away, also for a new gate
   await a.stop();
   const gateway = await start();
   t.equal(await ask(gateway), 'answered on a');
+});
+
+t.test('requests find an app that somebody moved by hand', async (t) => {
+  const { a, b, start, endAppAtA } = await setUp(t);
+  const gateway = await start();
+  t.equal(await ask(gateway), 'answered on a');
+  a.engine.states.delete(APP);
+  endAppAtA();
+  b.engine.states.set(APP, 'running');
+  const answers = new Set<string>();
+  while (!answers.has('answered on b')) {
+    const answer = await ask(gateway);
+    answers.add(answer.startsWith('{') ? (JSON.parse(answer) as { code: string }).code : answer);
+    await setTimeout(20);
+  }
+  t.same([...answers], ['UPSTREAM_UNREACHABLE', 'answered on b']);
 });
 
 t.test('a gateway that is told to stop finishes what is moving', async (t) => {

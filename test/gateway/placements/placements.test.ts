@@ -6,6 +6,7 @@ import t, { type Test } from 'tap';
 import { PlacementMemory } from '../../../gateway/placements/memory.ts';
 import { Placements } from '../../../gateway/placements/placements.ts';
 import type { Target } from '../../../migrator/gate.ts';
+import { eventually } from '../proxy/harness.ts';
 import { ToyHost } from './hosts.ts';
 
 async function setUp(t: Test, hosts: ToyHost[], options: { file?: string; moving?: boolean } = {}) {
@@ -104,9 +105,51 @@ t.test('an app that was not found is searched for until it is', async (t) => {
   t.equal(placements.hostOf('shop'), 'b');
 });
 
-t.test('an app in the hands of a migration is left to it', async (t) => {
-  const { placements, placed } = await setUp(t, [new ToyHost('a', 'running')], { moving: true });
+t.test('an app that is missed is looked for, however often it was not found before', async (t) => {
+  const [a, b] = [new ToyHost('a', 'running'), new ToyHost('b')];
+  const { placements, placed } = await setUp(t, [a, b]);
   await placements.survey();
+  const foundElsewhere = async (from: ToyHost, to: ToyHost, port: number) => {
+    from.state = 'absent';
+    placements.missed('shop');
+    await eventually(() => placed.at(-1) === undefined);
+    Object.assign(to, { state: 'running', port });
+    placements.missed('shop');
+    await eventually(() => placements.hostOf('shop') === to.host);
+    t.same(placed.at(-1), { host: to.host, url: `http://${to.host}.example:${port}` });
+  };
+  await foundElsewhere(a, b, 3001);
+  await foundElsewhere(b, a, 3002);
+});
+
+t.test('an app that many miss at once is asked for once', async (t) => {
+  const a = new ToyHost('a', 'running');
+  const { placements } = await setUp(t, [a]);
+  await placements.survey();
+  for (let i = 0; i < 1_000; i++) placements.missed('shop');
+  await eventually(() => a.asked === 2);
+  for (let i = 0; i < 1_000; i++) placements.missed('shop');
+  t.equal(a.asked, 2);
+});
+
+t.test('an app whose port nobody knows is searched for until it is reached', async (t) => {
+  const a = new ToyHost('a', 'running', 0);
+  const { placements, placed, lines } = await setUp(t, [a]);
+  await placements.survey();
+  t.equal(placements.hostOf('shop'), 'a');
+  t.same(placed, [undefined]);
+  t.match(String(lines.read()), 'not the port');
+  a.port = 3003;
+  placements.watch();
+  await eventually(() => placed.length > 1);
+  t.same(placed.at(-1), { host: 'a', url: 'http://a.example:3003' });
+});
+
+t.test('an app in the hands of a migration is left to it', async (t) => {
+  const a = new ToyHost('a', 'running');
+  const { placements, placed } = await setUp(t, [a], { moving: true });
+  await placements.survey();
+  placements.missed('shop');
   t.same(placed, []);
 });
 
