@@ -19,11 +19,12 @@ export async function removeContainer(paths: RuncPaths, name: string, signal: Ab
   await cgroup.kill(signal);
   const logDir = await killOperation(paths.containerOf(name).operationFile, signal);
   await cgroup.kill(signal);
+  // Before anything is deleted there: a restore that was killed has left the root file system mounted.
+  await unmountBelow([stateDir, paths.bundleDir(name)], signal);
   if (state !== ContainerState.absent) {
     // It fails on a half-written record. What it would have removed is removed below.
     await run('runc', ['--root', paths.runcRoot, 'delete', '--force', name], { signal, okCodes: [0, 1] });
   }
-  await unmountBelow([stateDir, paths.bundleDir(name)], signal);
   await rm(stateDir, { recursive: true, force: true });
   await cgroup.remove();
   if (logDir !== undefined) await removeScratch(join(logDir, RESTORE_LOG));

@@ -8,7 +8,11 @@ import { app } from './fixtures/lab-engine.ts';
 /** Settles when no runc of a restore is there any more. */
 const UNTIL_ENDED = 'until ! pgrep -f "^runc .* restore " >/dev/null; do sleep 0.01; done';
 
-await inLab({ app: app() }, ['a', 'b'], async ([a, b]) => {
+/** A root file system that can be written to, on the host. */
+const WRITABLE = '/var/tmp/writable';
+const writable = app({ rootfs: WRITABLE, mounts: [] });
+
+await inLab({ app: app(), writable }, ['a', 'b'], async ([a, b]) => {
   if (a === undefined || b === undefined) return;
   await a.call('start', 'app');
   const source = await a.workspace('ahead');
@@ -50,6 +54,15 @@ await inLab({ app: app() }, ['a', 'b'], async ([a, b]) => {
     await b.call('healthy', 'app');
     await b.call('remove', 'app');
     await assertNothingLeft(t, b, 'app');
+  });
+
+  await t.test('one that was killed takes nothing of the root file system with it', async (t) => {
+    await b.sh(`mkdir -p ${WRITABLE}; touch ${WRITABLE}/kept`);
+    await b.call('prepare', 'writable', await b.workspace('killed'));
+    await b.sh(`pkill -9 -f "^runc .* restore "; ${UNTIL_ENDED}`);
+    await b.call('remove', 'writable');
+    t.match(await b.sh(`ls ${WRITABLE}`), 'kept');
+    await assertNothingLeft(t, b, 'writable');
   });
 
   await t.test('it ends with the agent that began it', async (t) => {
