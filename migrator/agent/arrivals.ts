@@ -3,6 +3,7 @@ import { PARENT_DIR } from '../memory/parent.ts';
 import { downloadImages } from '../transfer/download.ts';
 import { KeptPages } from '../transfer/kept-pages.ts';
 import { Deadlines } from './deadlines.ts';
+import { hastily, prepareHaste } from './haste.ts';
 import { type HostContext, wrongPhase } from './host.ts';
 import { type Leases, leasedRecord } from './lease.ts';
 import { Upload } from './protocol.ts';
@@ -129,6 +130,7 @@ export class Arrivals {
           onWhole: async () => {},
           signal,
         });
+        prepareHaste();
       } finally {
         if (!awaited.standsBy && !this.#leases.isFenced(id)) this.#beginLease(id);
       }
@@ -146,13 +148,15 @@ export class Arrivals {
       try {
         const { kept } = this.#awaitedOf(id, 'images');
         await kept.beginCheckpoint(this.#limitOf(id));
-        await downloadImages(request, response, {
-          dir: workspace.imagesDir,
-          kept,
-          limitBytes: this.#limitOf(id),
-          onWhole: () => this.#host.records.note({ ...record, phase: Phase.received }),
-          signal,
-        });
+        const download = () =>
+          downloadImages(request, response, {
+            dir: workspace.imagesDir,
+            kept,
+            limitBytes: this.#limitOf(id),
+            onWhole: () => this.#host.records.note({ ...record, phase: Phase.received }),
+            signal,
+          });
+        await hastily(download);
         this.#onCheckpoint(id, container);
       } catch (error) {
         await this.#host.workspaces.emptyImages(workspace, PARENT_DIR);

@@ -4,6 +4,7 @@ import type { Footprint } from '../engine/engine.ts';
 import { HoldfastError } from '../errors.ts';
 import { Arrivals } from './arrivals.ts';
 import { Deadlines } from './deadlines.ts';
+import { hastily } from './haste.ts';
 import {
   engineOf,
   type HostContext,
@@ -105,7 +106,7 @@ export class DestinationSide {
   /** @param frozen nothing is to run before `resume`: the reply then says when the instance was there */
   async restore(id: string, frozen = false): Promise<RestoreReply> {
     const { container } = this.#record(id, 'restore', [Phase.received]);
-    return this.#host.turns.take(id, container, Deadlines.restoreMs, async (signal) => {
+    const restore = async (signal: AbortSignal) => {
       const record = this.#record(id, 'restore', [Phase.received]);
       this.takingIn.refuseUnlessOver(id, 'restore');
       await this.#host.records.note({ ...record, phase: Phase.restoring });
@@ -118,7 +119,8 @@ export class DestinationSide {
       const runningAt = performance.now();
       await this.#host.records.note({ ...record, phase: frozen ? Phase.restoredFrozen : Phase.restored });
       return { sinceRunningMs: performance.now() - runningAt };
-    });
+    };
+    return hastily(() => this.#host.turns.take(id, container, Deadlines.restoreMs, restore));
   }
 
   async resume(id: string): Promise<RestoreReply> {

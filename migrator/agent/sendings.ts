@@ -1,5 +1,6 @@
 import { HoldfastError } from '../errors.ts';
 import type { Bringing } from './bringing.ts';
+import { hastily } from './haste.ts';
 import type { Checkpoint, Peer } from './peer.ts';
 import type { SendReply } from './protocol.ts';
 
@@ -19,7 +20,7 @@ export class Sendings {
 
   begin(of: { id: string; container: string }, peer: Peer, checkpoint: Checkpoint): void {
     const stop = new AbortController();
-    const sent = this.#send(of, peer, checkpoint, stop);
+    const sent = hastily(() => this.#send(of, peer, checkpoint, stop));
     sent.catch(() => {}); // Told by `sent`, which may be asked for later or never.
     this.#underWay.set(of.id, { sent, stop });
   }

@@ -9,6 +9,7 @@ import { whyNotRead } from '../memory/system-page.ts';
 import type { Traffic } from '../transfer/traffic.ts';
 import { Bringing } from './bringing.ts';
 import { Deadlines } from './deadlines.ts';
+import { hastily, prepareHaste } from './haste.ts';
 import {
   engineOf,
   type HostContext,
@@ -101,26 +102,29 @@ export class SourceSide {
         this.#host.log.warn({ migrationId: id, container }, whyNot);
         return { rounds: 0, pageBytes: 0, bytesSent: 0 };
       }
-      return peer.preCopy(() => engineOf(this.#host, container).processes(container), signal);
+      const sent = await peer.preCopy(() => engineOf(this.#host, container).processes(container), signal);
+      prepareHaste();
+      return sent;
     });
   }
 
   async freeze(id: string, receivedAt: number): Promise<FreezeReply> {
     const { container } = this.#record(id, 'freeze');
-    return this.#host.turns.take(id, container, Deadlines.freezeMs, async (signal) => {
+    const freeze = async (signal: AbortSignal) => {
       const record = this.#record(id, 'freeze');
       // Written first: an agent that dies in the middle must know that the container may be frozen.
       await this.#host.records.save({ ...record, phase: Phase.frozen });
       const frozenAtMs = performance.now() - receivedAt;
       await engineOf(this.#host, container).freeze(container, signal);
       return { frozenAtMs };
-    });
+    };
+    return hastily(() => this.#host.turns.take(id, container, Deadlines.freezeMs, freeze));
   }
 
   /** Settles when the checkpoint is written; it is being sent by then, and `send` awaits the rest. */
   async dump(id: string, memory: DumpMemory): Promise<void> {
     const { container } = this.#record(id, 'dump', Phase.frozen);
-    await this.#host.turns.take(id, container, Deadlines.dumpMs, async (signal) => {
+    const dump = async (signal: AbortSignal) => {
       const record = this.#record(id, 'dump', Phase.frozen);
       const peer = this.#peers.get(id);
       if (!peer) throw wrongPhase(id, `${record.phase} and not connected`, 'dump');
@@ -134,7 +138,8 @@ export class SourceSide {
       const dumped = engine.dump(container, workspace, left ? DumpMemory.leftInPlace : memory, signal);
       this.#sendings.begin(record, peer, { dir: workspace.imagesDir, written: dumped, left });
       await dumped;
-    });
+    };
+    await hastily(() => this.#host.turns.take(id, container, Deadlines.dumpMs, dump));
   }
 
   async send(id: string): Promise<SendReply> {

@@ -11,9 +11,6 @@ const CPU = { crowded: 0.3, idle: 0.1 } as const;
 const MEMORY_CROWDED = 0.1;
 /** One thread that never rests: the longer a round takes, the more is left for the freeze. Its priority is low. */
 const LEAST = 1;
-/** The lowest but a few: whatever else wants to run goes first. */
-const BACKGROUND_NICE = 15;
-
 /** How much of the host the readers take. */
 export const Effort = {
   /** What it can spare: the app runs, and is not to suffer. */
@@ -24,6 +21,9 @@ export const Effort = {
   full: 'full',
 } as const;
 export type Effort = (typeof Effort)[keyof typeof Effort];
+
+/** In the background whatever else wants to run goes first; CRIU goes before the readers, as the agent's own work does. */
+const NICE: Readonly<Record<Effort, number>> = { spare: 15, behind: 0, full: -10 };
 
 /**
  * As many reader threads as the host can have, by its cores and the memory it has left.
@@ -61,7 +61,7 @@ export class Pace {
   }
 
   get nice(): number {
-    return this.effort === Effort.full ? 0 : BACKGROUND_NICE;
+    return NICE[this.effort];
   }
 
   /** Look at the pressure if it is time to. */

@@ -53,9 +53,12 @@ t.test('a frozen app has all of them, whatever else there is', async (t) => {
   const { pace, under } = paceUnder(4);
   await under(crowded, 10);
   t.ok(pace.nice > 0);
+  pace.effort = Effort.behind;
+  t.equal(await under(crowded), 4);
+  t.equal(pace.nice, 0, 'behind CRIU, which has the precedence of the agent');
   pace.effort = Effort.full;
   t.equal(await under(crowded), 4);
-  t.equal(pace.nice, 0);
+  t.ok(pace.nice < 0);
 });
 
 t.test('a host that does not tell its pressure has half of them at work', async (t) => {

@@ -1,0 +1,48 @@
+import { execFile } from 'node:child_process';
+import { getPriority } from 'node:os';
+import { promisify } from 'node:util';
+import t from 'tap';
+import { hastily, prepareHaste } from '../../../migrator/agent/haste.ts';
+
+const run = promisify(execFile);
+
+async function niceOfProgram(): Promise<number> {
+  return Number((await run('nice')).stdout);
+}
+
+t.test('preparing collects what nobody holds any more', async (t) => {
+  const held = { bytes: Buffer.allocUnsafeSlow(1024) };
+  const dropped = (() => new WeakRef(Buffer.allocUnsafeSlow(1024)))();
+  await new Promise(setImmediate); // A new reference holds until the end of the turn it was made in.
+  const kept = new WeakRef(held.bytes);
+  await new Promise(setImmediate);
+  prepareHaste();
+  t.equal(dropped.deref(), undefined);
+  t.equal(kept.deref(), held.bytes);
+});
+
+const skip = process.getuid?.() === 0 ? false : 'only root may go before others';
+
+t.test('what is done hastily goes before others, and what it starts does', { skip }, async (t) => {
+  await hastily(async () => {
+    t.ok(getPriority() < 0);
+    t.ok((await niceOfProgram()) < 0);
+  });
+  t.equal(getPriority(), 0);
+  t.equal(await niceOfProgram(), 0);
+});
+
+t.test('two at once go first until both are done, whether they succeed or fail', { skip }, async (t) => {
+  let end = () => {};
+  const first = hastily(() => new Promise<void>((resolve) => (end = resolve)));
+  const second = hastily(() => Promise.reject(new Error('in vain')));
+  await t.rejects(second, { message: 'in vain' });
+  t.ok(getPriority() < 0);
+  end();
+  await first;
+  t.equal(getPriority(), 0);
+});
+
+t.test('what succeeds gives what it made', async (t) => {
+  t.equal(await hastily(async () => 'made'), 'made');
+});
