@@ -36,7 +36,7 @@ export async function killProcesses(
   id: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const known = places.existing(name);
+  const known = places.known(name); // Also where runc has no record of it yet: it may be in the middle of its restore.
   const place = known?.id === id ? known : await places.learn(name, id).catch(() => undefined);
   if (place === undefined) return; // No shim has it.
   const { cgroup } = await readState(place);

@@ -111,7 +111,7 @@ export async function announceRestore(
 
 /**
  * Remove what is left of an announcement. To be called when the container is removed: one that was called off stays announced
- * until then, so that nothing can start it afresh. A successful restore has removed it already.
+ * until then, so that nothing can start it afresh. Where it was restored, its start has removed it already.
  */
 export async function forgetAnnouncement(id: string, announcedDir = ANNOUNCED_DIR): Promise<void> {
   await rm(dirOf(id, announcedDir), { recursive: true, force: true });

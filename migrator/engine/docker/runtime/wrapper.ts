@@ -11,6 +11,10 @@ export const Announced = {
   arguments: 'arguments',
   /** CRIU's configuration file for the restore. */
   criuConfig: 'criu.conf',
+  /** A FIFO that is held open for writing for as long as a restore is under way. */
+  begun: 'begun',
+  /** Made when it has succeeded: the first process' pid. */
+  restored: 'restored',
   /** Of the network namespace, which a restore begins with anew: `net/ipv4/…=VALUE` on each line. */
   sysctls: 'sysctls',
   /** What `start` does with the stopped processes: see `AtStart`. */
@@ -30,10 +34,11 @@ export type AtStart = (typeof AtStart)[keyof typeof AtStart];
  * load. For a container that is not announced it becomes runc at once.
  *
  * - An announced container is never created afresh, whatever becomes of agent and announcement: it may be running elsewhere.
+ * - `create` ends as soon as CRIU has made the first process and its network namespace: Docker makes the network while the rest
+ *   is restored. `start` waits for that, and so does whatever else is asked of such a container.
  * - What CRIU restores stays stopped until Docker calls `start`: it runs only with its network, and if Docker cannot make
  *   that, it has never run here.
- * - After a restore nothing is left but one file in runc's own directory of the container, which runc removes with it. A
- *   container that is started once more is one as all others.
+ * - After `start` nothing is left. A container that is started once more is one as all others.
  */
 export const WRAPPER = String.raw`#!/bin/sh
 # Holdfast's runtime for Docker: runc, except that a container which is moved here is restored from its checkpoint.
@@ -63,7 +68,23 @@ resume() {
   kill -CONT "$1"
 }
 
-command= root=/run/runc log=/dev/null bundle= pid_file= previous= seen=0 globals=0 word=
+# Sets "pid" to that child of runc which is the first process of a PID namespace and has a network namespace of its own: what
+# CRIU restores, from shortly after it begins.
+find_first() {
+  for thread in /proc/"$runc"/task/*; do
+    children=
+    read -r children <"$thread/children"
+    for child in $children; do
+      while read -r key value; do
+        case $key$value in
+        NSpid:*[[:space:]]1) [ "/proc/$child/ns/net" -ef /proc/self/ns/net ] || pid=$child ;;
+        esac
+      done <"/proc/$child/status"
+    done
+  done
+} 2>/dev/null
+
+command= root=/run/runc log=/dev/null bundle= pid_file= id= previous= seen=0 globals=0 word=
 for word; do
   case $previous in
   --root) root=$word ;;
@@ -72,24 +93,39 @@ for word; do
   --pid-file) pid_file=$word ;;
   esac
   case $word in
-  create | start) [ -n "$command" ] || command=$word globals=$seen ;;
+  create | start | delete) [ -n "$command" ] || command=$word globals=$seen ;;
+  '' | *[!0-9a-f]*) ;;
+  *) [ ! -d "$announced/$word" ] || id=$word ;;
   esac
   previous=$word seen=$((seen + 1))
 done
-id=$word
+[ -n "$id" ] || exec runc "$@"
 dir=$announced/$id
-restored=$root/$id/holdfast
 
-if [ "$command" = start ] && [ -f "$restored" ]; then
-  read -r at_start pid <"$restored"
-  [ "$at_start" = stay ] || resume "$pid"
-  exit 0
+if [ "$command" != create ] && [ -p "$dir/${Announced.begun}" ]; then
+  # Its restore comes to its end first: with the last writer reading ends.
+  (
+    exec 3>&-
+    while read -r _; do :; done
+  ) 3<>"$dir/${Announced.begun}" <"$dir/${Announced.begun}" 2>/dev/null
+  if [ "$command" = start ]; then
+    [ -f "$dir/${Announced.restored}" ] || exit 1 # What runc had to say is in the log.
+    pid= at_start=
+    read -r pid <"$dir/${Announced.restored}"
+    read -r at_start <"$dir/${Announced.atStart}"
+    [ "$at_start" = stay ] || resume "$pid"
+    rm -rf "$dir"
+    exit 0
+  fi
 fi
-[ "$command" = create ] && [ -d "$dir" ] || exec runc "$@"
+# Where runc was killed, it has left the root file system mounted, and would delete what is in it.
+[ "$command" != delete ] || [ ! -d "$root/$id/criu-root" ] || umount -R -l "$root/$id/criu-root" 2>/dev/null
+[ "$command" = create ] || exec runc "$@"
 
 [ -p "$dir/${Announced.order}" ] && [ ! -e "$dir/${Announced.waiting}" ] || fail 'its move to this host is over'
 # To open a FIFO for reading alone waits for a writer, who may have died. With the end of the last writer reading ends.
 exec 3<>"$dir/${Announced.order}" 4<"$dir/${Announced.order}" 3>&-
+mkfifo -m 600 "$dir/${Announced.begun}" || fail 'its restore could not be waited for'
 cp "$bundle/config.json" "$dir/new" && mv "$dir/new" "$dir/${Announced.waiting}" || fail 'it could not be announced'
 order=
 read -r order <&4
@@ -104,18 +140,30 @@ while [ "$globals" -gt 0 ]; do
   globals=$((globals - 1))
 done
 shift "$rest"
-set -- "$@" restore --detach --bundle "$bundle" --pid-file "$pid_file"
+set -- "$@" restore --detach --bundle "$bundle" --pid-file "$dir/pid"
 while read -r word; do
   set -- "$@" "$word"
   [ "$word" != --tcp-established ] || printf 'action-script %s\n' "$0" >>"$dir/${Announced.criuConfig}"
 done <"$dir/${Announced.arguments}"
-CRIU_CONFIG_FILE=$dir/${Announced.criuConfig} runc "$@" "$id" || exit
 
-pid=
-read -r pid <"$pid_file"
+# From here on it goes on by itself, whatever becomes of this process. What is in the background loses its standard input.
+exec 5<>"$dir/${Announced.begun}" 6<"$dir/${Announced.begun}" 7<&0
+(
+  CRIU_CONFIG_FILE=$dir/${Announced.criuConfig} runc "$@" "$id" <&7 5>&- 6<&- 7<&- &
+  echo "$!" >&5
+  wait "$!" && mv "$dir/pid" "$dir/${Announced.restored}"
+) &
+exec 5>&-
+runc= pid=
+read -r runc <&6
+until find_first; [ -n "$pid" ] || [ ! -d "/proc/$runc" ]; do sleep 0.005; done
+if [ -z "$pid" ]; then
+  # It is over by now, and the container may have the host's network.
+  while read -r _; do :; done <&6
+  [ -f "$dir/${Announced.restored}" ] || exit 1
+  read -r pid <"$dir/${Announced.restored}"
+fi
 set_all='while IFS== read -r name value; do echo "$value" >/proc/sys/$name || exit; done'
 nsenter -t "$pid" -n -- /bin/sh -c "$set_all" <"$dir/${Announced.sysctls}" || fail 'its sysctls could not be set'
-read -r at_start <"$dir/${Announced.atStart}"
-printf '%s %s\n' "$at_start" "$pid" >"$restored" || fail 'its restore could not be noted down'
-rm -rf "$dir"
+printf '%s' "$pid" >"$pid_file"
 `;
