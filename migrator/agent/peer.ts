@@ -27,6 +27,14 @@ export interface Checkpoint {
   readonly dir: string;
   readonly written: Promise<void>;
   readonly left: (() => Promise<readonly number[]>) | undefined;
+  /** Of the memory that is left, some may follow when the app runs on. */
+  readonly follows: boolean;
+}
+
+interface Ahead {
+  readonly index: PageIndex;
+  readonly tables: ReadonlyMap<number, PageTable>;
+  readonly rateBpms: number;
 }
 
 /** The destination's agent, as the source's sees it: a link that stands ready before the freeze. */
@@ -41,7 +49,7 @@ export class Peer {
   readonly readers: PageReaders;
   /** What was sent ahead. */
   #seen: SeenAhead | undefined;
-  #ahead: { readonly index: PageIndex; readonly tables: ReadonlyMap<number, PageTable> } | undefined;
+  #ahead: Ahead | undefined;
 
   private constructor(
     link: Link,
@@ -108,7 +116,8 @@ export class Peer {
       const sources = { processes, readers: this.readers };
       return memoryAhead(sources, index, buffers, { limitBytes: this.#keepBytes, rounds, signal: stop });
     });
-    this.#ahead = { index, tables: rounds.tables }; // Now, for the other end has all of it.
+    const { tables, rateBpms = 0 } = rounds;
+    this.#ahead = { index, tables, rateBpms }; // Now, for the other end has all of it.
     return { rounds: rounds.count, pageBytes: rounds.newBytes, bytesSent: this.#link.bytesSent };
   }
 
@@ -117,45 +126,43 @@ export class Peer {
     this.readers.start();
   }
 
-  /** What is known of frozen processes whose memory stays here, from `lookAhead` on. */
+  /** What is known of frozen processes whose memory stays here, from `send` on. */
   get seen(): SeenAhead | undefined {
     return this.#seen;
   }
 
-  /**
-   * Look which pages of frozen processes are as they were sent ahead, before anybody asks.
-   *
-   * @throws HoldfastError see `SeenAhead`
-   */
-  async lookAhead(processes: readonly number[], signal: AbortSignal): Promise<void> {
-    if (!this.#ahead) return;
-    this.#seen = new SeenAhead(this.#ahead.tables);
-    await this.#seen.look(processes, this.readers, signal);
+  /** Whether memory was sent ahead. */
+  get hasSentAhead(): boolean {
+    return this.#ahead !== undefined;
   }
 
   /**
    * Send a checkpoint as it is written, but for the pages that were sent ahead.
    *
    * @param checkpoint.written settles when all of it is there
-   * @param checkpoint.left the frozen processes whose memory is not in the images and is to be put into them
+   * @param checkpoint.left the frozen processes whose memory is not in the images and is to be put into them, but for
+   *   what `follows`
    * @throws HoldfastError see `upload`, `readImages`, `frozenCheckpoint`
    */
   async send(
     checkpoint: Checkpoint,
     signal: AbortSignal,
   ): Promise<Pick<SendReply, 'bytesSent' | 'imageBytes'>> {
-    const { dir, written, left } = checkpoint;
-    const { index, tables } = this.#ahead ?? {
+    const { dir, written, left, follows } = checkpoint;
+    const { index, tables, rateBpms } = this.#ahead ?? {
       index: new PageIndex({ byContent: false }), // A page is taken for another only where that was asked for.
       tables: new Map(),
+      rateBpms: 0,
     };
     const aheadPages = index.size;
     const { imageBytes } = await this.#upload(Upload.images, signal, (buffers, stop) => {
       index.forgetFrom(aheadPages); // What a first attempt sent did not arrive.
       const known = { dir, index, buffers };
       if (left) {
-        const { readers } = this;
-        return frozenCheckpoint({ ...known, written, processes: left, readers, tables, signal: stop });
+        this.#seen = follows ? new SeenAhead(tables) : undefined;
+        const following = this.#seen && { rateBpms, seen: this.#seen };
+        const sources = { processes: left, readers: this.readers, tables };
+        return frozenCheckpoint({ ...known, ...sources, written, following, signal: stop });
       }
       const images = readImages(dir, buffers, { written, signal: stop });
       return this.#ahead ? changedPages(images, { ...known, layouts: tables }) : images;

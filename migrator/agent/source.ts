@@ -132,11 +132,11 @@ export class SourceSide {
       const workspace = this.#host.workspaces.of(id);
       const engine = engineOf(this.#host, container);
       // What belongs into the images is read here, in parallel; CRIU itself would do it page by page.
-      const readHere = memory === DumpMemory.inImages && whyNotRead() === undefined;
+      const follows = memory === DumpMemory.leftInPlace;
+      const readHere = follows ? peer.hasSentAhead : whyNotRead() === undefined;
       const left = readHere ? () => engine.processes(container) : undefined;
-      if (!left) this.#lookAhead(id, peer, await engine.processes(container));
       const dumped = engine.dump(container, workspace, left ? DumpMemory.leftInPlace : memory, signal);
-      this.#sendings.begin(record, peer, { dir: workspace.imagesDir, written: dumped, left });
+      this.#sendings.begin(record, peer, { dir: workspace.imagesDir, written: dumped, left, follows });
       await dumped;
     };
     await hastily(() => this.#host.turns.take(id, container, Deadlines.dumpMs, dump));
@@ -284,13 +284,6 @@ export class SourceSide {
     const frozen = this.#frozen.get(id) ?? new AbortController();
     this.#frozen.set(id, frozen);
     return frozen.signal;
-  }
-
-  /** What is found costs no time later; what is not will be looked at when it is asked for. */
-  #lookAhead(id: string, peer: Peer, processes: readonly number[]): void {
-    peer.lookAhead(processes, this.#whileFrozen(id)).catch((err: unknown) => {
-      this.#host.log.info({ migrationId: id, err }, 'memory is not looked at ahead any more');
-    });
   }
 
   #stopReading(id: string): void {

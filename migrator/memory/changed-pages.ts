@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { parsePagemap } from '../criu/pagemap.ts';
+import { type Pagemap, parsePagemap } from '../criu/pagemap.ts';
 import { PAGE_BYTES, PartFrom } from '../transfer/frame.ts';
 import type { Piece } from '../transfer/piece.ts';
+import type { Later } from './later.ts';
 import type { Layouts } from './layout.ts';
 import { isLeft, type LeftMemory } from './left-memory.ts';
 import { hashOf } from './page-hash.ts';
@@ -23,6 +24,7 @@ type Fate =
  * the pages travel that were not met before, and only those are written that the parent does not have in their place.
  *
  * @param options.left memory that is not in the images, to be put into them; without it, what is left in place stays so
+ * @param options.later what of that memory follows when the app runs on, told once all pagemaps are there
  */
 export async function* changedPages(
   pieces: AsyncIterable<Piece>,
@@ -32,6 +34,7 @@ export async function* changedPages(
     readonly layouts: Layouts;
     readonly buffers: PageBuffers;
     readonly left?: LeftMemory;
+    readonly later?: ((pagemaps: Iterable<Pagemap>) => Later) | undefined;
   },
 ): AsyncGenerator<Piece> {
   const { dir, layouts, buffers, left } = options;
@@ -65,14 +68,18 @@ export async function* changedPages(
       yield* keeper.full();
     }
   }
-  for (const name of pagemaps) {
-    const pagemap = parsePagemap(await readFile(path.join(dir, name)));
+  const parsed = new Map<string, Pagemap>();
+  for (const name of pagemaps) parsed.set(name, parsePagemap(await readFile(path.join(dir, name))));
+  const later = options.later?.(parsed.values());
+  for (const [name, pagemap] of parsed) {
     const pid = Number(/^pagemap-(\d+)\.img$/.exec(name)?.[1]);
     const places = placesOf.get(pagemap.pagesId) ?? [];
-    const pages = left && pagemap.runs.some(isLeft) ? left.pages(pid, pagemap.runs) : undefined;
+    const read = later?.from === 'source' ? [] : pagemap.runs;
+    const pages = left && pagemap.runs.some(isLeft) ? left.pages(pid, read) : undefined;
     try {
       const layout = layouts.get(pid);
-      yield* rewritePagemap({ name, pagemap, places, layout, left: pages, keeper, buffers, file: files });
+      const rewriting = { name, pagemap, places, layout, left: pages, later };
+      yield* rewritePagemap({ ...rewriting, keeper, buffers, file: files });
       files += 2;
     } finally {
       await pages?.close();

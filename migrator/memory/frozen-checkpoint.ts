@@ -1,3 +1,4 @@
+import type { Pagemap } from '../criu/pagemap.ts';
 import type { BufferStore } from '../transfer/buffers.ts';
 import { PAGE_BYTES } from '../transfer/frame.ts';
 import { readImages } from '../transfer/image-reader.ts';
@@ -6,6 +7,7 @@ import { BLOCK_PAGES, PageState, type ReadSlot } from './block.ts';
 import { changedPages } from './changed-pages.ts';
 import { FrozenProcesses } from './frozen-processes.ts';
 import { knownPages } from './known-pages.ts';
+import { chooseLater, type Looked, mostChangedBytes } from './later.ts';
 import { LeftMemory } from './left-memory.ts';
 import { Effort } from './pace.ts';
 import { HASH_WORDS } from './page-hash.ts';
@@ -13,6 +15,7 @@ import type { PageIndex } from './page-index.ts';
 import { PageKeeper } from './page-keeper.ts';
 import type { PageReaders } from './page-readers.ts';
 import type { PageTable } from './page-table.ts';
+import type { SeenAhead } from './seen-ahead.ts';
 
 export interface FrozenCheckpoint {
   /** Where CRIU writes its images, of everything but the memory that it leaves in place. */
@@ -26,7 +29,16 @@ export interface FrozenCheckpoint {
   readonly index: PageIndex;
   readonly tables: ReadonlyMap<number, PageTable>;
   readonly buffers: BufferStore;
+  /** That memory may follow when the app runs on; without it nothing does. */
+  readonly following?: Following | undefined;
   readonly signal: AbortSignal;
+}
+
+export interface Following {
+  /** At which what has changed goes over, in bytes a millisecond. */
+  readonly rateBpms: number;
+  /** Told what is found out of memory. */
+  readonly seen: SeenAhead;
 }
 
 /**
@@ -37,28 +49,39 @@ export interface FrozenCheckpoint {
  * pages may not be theirs. So only what turns out to be as it is known, hash by hash, is settled by that; everything else
  * is read again when CRIU is gone. Without contents to go by (see `PageIndex`) nothing is read before that.
  *
+ * Where memory may follow, only the areas an app touches first are restored at once, see `chooseLater`.
+ *
  * @throws HoldfastError `MEMORY_UNREADABLE`, `MEMORY_READER_FAILED`, what `written` rejects with, the reason of `signal`
  */
 export async function* frozenCheckpoint(options: FrozenCheckpoint): AsyncGenerator<Piece> {
-  const { dir, written, readers, index, tables, buffers, signal } = options;
+  const { dir, written, readers, index, tables, buffers, following, signal } = options;
   const frozen = await FrozenProcesses.open(await options.processes());
+  const looked: Looked = { samePages: 0, changedPages: 0 };
   try {
+    following?.seen.follow(frozen);
     readers.effort = Effort.behind;
-    if (index.byContent) yield* lookAhead(frozen, options);
+    if (index.byContent) yield* lookAhead(frozen, looked, options);
     await orAborted(written, signal);
     readers.effort = Effort.full;
     const images = readImages(dir, buffers, { signal });
     const left = new LeftMemory(frozen, { readers, tables, hashed: index.byContent, signal });
-    yield* changedPages(images, { dir, index, layouts: tables, buffers, left });
+    const later =
+      following && ((pagemaps: Iterable<Pagemap>) => chooseLater(pagemaps, looked, following.rateBpms));
+    yield* changedPages(images, { dir, index, layouts: tables, buffers, left, later });
   } finally {
     await frozen.close();
   }
 }
 
 /** Read what is known until CRIU is done, and keep what is new. Which other pages there are CRIU will say. */
-async function* lookAhead(frozen: FrozenProcesses, options: FrozenCheckpoint): AsyncGenerator<Piece> {
-  const { written, readers, index, tables, buffers, signal } = options;
+async function* lookAhead(
+  frozen: FrozenProcesses,
+  looked: Looked,
+  options: FrozenCheckpoint,
+): AsyncGenerator<Piece> {
+  const { written, readers, index, tables, buffers, following, signal } = options;
   const keeper = new PageKeeper(index, buffers);
+  const mostPages = following ? mostChangedBytes(following.rateBpms) / PAGE_BYTES : Number.POSITIVE_INFINITY;
   let done = false;
   const stop = () => {
     done = true;
@@ -69,13 +92,22 @@ async function* lookAhead(frozen: FrozenProcesses, options: FrozenCheckpoint): A
     if (table === undefined) continue;
     for await (const { request, slot } of readers.read(knownPages(memory, table), signal)) {
       seen.see(request.address, slot.states);
-      keepChanged(slot, keeper);
+      count(slot, looked);
+      // With more than that the memory stays here, and nothing is to be sent twice.
+      if (looked.changedPages <= mostPages) keepChanged(slot, keeper);
       yield* keeper.full();
       if (done) break;
     }
     if (done) break;
   }
   yield* keeper.rest();
+}
+
+function count({ states }: ReadSlot, looked: Looked): void {
+  for (const state of states) {
+    if (state === PageState.same) looked.samePages++;
+    else if (state === PageState.changed) looked.changedPages++;
+  }
 }
 
 function keepChanged({ states, hashes, bytes }: ReadSlot, keeper: PageKeeper): void {

@@ -2,6 +2,7 @@ import { PageFlag, type Pagemap, writePagemap } from '../criu/pagemap.ts';
 import { HoldfastError } from '../errors.ts';
 import { PAGE_BYTES } from '../transfer/frame.ts';
 import type { Piece } from '../transfer/piece.ts';
+import type { Later } from './later.ts';
 import type { Layout } from './layout.ts';
 import { isLeft, type LeftPages } from './left-memory.ts';
 import { contentFile, PagesFile } from './page-files.ts';
@@ -17,6 +18,8 @@ export interface Rewriting {
   readonly layout: Layout | undefined;
   /** Pages that are not in the pages image and are to be in it; without them they stay where they are. */
   readonly left: LeftPages | undefined;
+  /** What of them follows when the app runs on; without it nothing does. */
+  readonly later?: Later | undefined;
   readonly keeper: PageKeeper;
   readonly buffers: PageBuffers;
   /** The number of the next file. */
@@ -26,11 +29,12 @@ export interface Rewriting {
 /**
  * A pagemap and its pages image, two files: pages that the parent has at the same address are the parent's; the others
  * are put together, piece by piece, of what the other end keeps, and, where contents are not gone by, of their own bytes.
+ * Those that follow are `lazy`, and the parent's as well where it is known to have them.
  *
  * @throws HoldfastError `IMAGES_DAMAGED`, `MEMORY_UNREADABLE`
  */
 export async function* rewritePagemap(rewriting: Rewriting): AsyncGenerator<Piece> {
-  const { name, pagemap, places, layout, left, keeper, buffers, file } = rewriting;
+  const { name, pagemap, places, layout, left, later, keeper, buffers, file } = rewriting;
   const image = new PagesFile(file);
   const keep = (page: Buffer, hashes: Uint32Array, at: number) =>
     keeper.byContent ? keeper.keep(page, hashes, at) : image.bring(page, buffers);
@@ -43,9 +47,19 @@ export async function* rewritePagemap(rewriting: Rewriting): AsyncGenerator<Piec
       append(runs, run.address, run.pages, run.flags);
       continue;
     }
+    const staysHere = inPlace && later?.from === 'source';
+    const follows = inPlace && later !== undefined && !later.eager.has(run);
+    if (staysHere && follows) {
+      append(runs, run.address, run.pages, run.flags);
+      continue;
+    }
     for (let page = 0; page < run.pages; page++) {
       const address = run.address + page * PAGE_BYTES;
       let place: number | undefined;
+      if (staysHere && !left.isSettled(address)) {
+        append(runs, address, 1, run.flags);
+        continue;
+      }
       if (inPlace) {
         if (!left.has(address)) await left.advance();
         place = left.take(address, keep);
@@ -53,8 +67,9 @@ export async function* rewritePagemap(rewriting: Rewriting): AsyncGenerator<Piec
         place = places[next++];
         if (place === undefined) throw unequal();
       }
-      if (layout?.get(address) === place) append(runs, address, 1, PageFlag.parent);
-      else {
+      if (layout?.get(address) === place) {
+        append(runs, address, 1, follows ? PageFlag.parent | PageFlag.lazy : PageFlag.parent);
+      } else {
         append(runs, address, 1, inPlace ? PageFlag.present : run.flags);
         image.add(place);
         if (image.isFull) yield* settled(image, keeper);

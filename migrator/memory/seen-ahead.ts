@@ -1,13 +1,10 @@
 import { PAGE_BYTES } from '../transfer/frame.ts';
 import { BLOCK_BYTES } from './block.ts';
-import { FrozenProcesses, type SeenPages } from './frozen-processes.ts';
-import { knownPages } from './known-pages.ts';
-import { Effort } from './pace.ts';
+import type { FrozenProcesses, SeenPages } from './frozen-processes.ts';
 import { HASH_BYTES, HASH_WORDS } from './page-hash.ts';
-import type { PageReaders } from './page-readers.ts';
 import type { PageTable } from './page-table.ts';
 
-/** What has been seen of frozen processes so far, before anybody asked: which pages are as they were sent ahead. */
+/** What has been seen of frozen processes, before anybody asked: which pages are as they were sent ahead. */
 export class SeenAhead {
   readonly #tables: ReadonlyMap<number, PageTable>;
   readonly #seen = new Map<number, SeenPages>();
@@ -17,28 +14,9 @@ export class SeenAhead {
     this.#tables = tables;
   }
 
-  /**
-   * Look through all of it, while CRIU still works on the processes: what turns out to be as it is known is settled by
-   * that, see `frozenCheckpoint`.
-   *
-   * @param pids of this host
-   * @throws HoldfastError `MEMORY_READER_FAILED`, the reason of `signal`
-   */
-  async look(pids: readonly number[], readers: PageReaders, signal: AbortSignal): Promise<void> {
-    const frozen = await FrozenProcesses.open(pids);
-    try {
-      readers.effort = Effort.behind;
-      for (const [pid, { memory, seen }] of frozen) {
-        const table = this.#tables.get(pid);
-        if (!table) continue;
-        this.#seen.set(pid, seen);
-        for await (const { request, slot } of readers.read(knownPages(memory, table), signal)) {
-          seen.see(request.address, slot.states);
-        }
-      }
-    } finally {
-      await frozen.close();
-    }
+  /** From now on what is seen of these is known here, see `frozenCheckpoint`. */
+  follow(frozen: FrozenProcesses): void {
+    for (const [pid, { seen }] of frozen) this.#seen.set(pid, seen);
   }
 
   /** Whether this page is known to hold what `hashes` says, as `writeHash` wrote it at `offset`. */

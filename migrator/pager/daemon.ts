@@ -30,12 +30,12 @@ exit $code`;
 export class Daemon {
   readonly #child: ChildProcess;
   readonly #logFile: string;
-  /** Where it asks for pages. */
-  readonly socket: Socket;
+  /** Where it asks for pages; undefined when it reads them from its images. */
+  readonly socket: Socket | undefined;
   /** Settles when it has ended: with its exit code. */
   readonly ended: Promise<number>;
 
-  private constructor(child: ChildProcess, socket: Socket, logFile: string) {
+  private constructor(child: ChildProcess, socket: Socket | undefined, logFile: string) {
     this.#child = child;
     this.#logFile = logFile;
     this.socket = socket;
@@ -46,22 +46,30 @@ export class Daemon {
   }
 
   /**
-   * Settles when it listens for a restore in `workDir`. @throws HoldfastError `PAGER_FAILED`
+   * Settles when it listens for a restore in `workDir`.
+   *
+   * @param options.asks for its pages; if not, they are in its images
+   * @throws HoldfastError `PAGER_FAILED`
    */
-  static async start(options: { imagesDir: string; workDir: string; cgroupDir: string }): Promise<Daemon> {
-    const { imagesDir, workDir, cgroupDir } = options;
-    const [ours, its] = await socketPair();
+  static async start(options: {
+    imagesDir: string;
+    workDir: string;
+    cgroupDir: string;
+    asks?: boolean;
+  }): Promise<Daemon> {
+    const { imagesDir, workDir, cgroupDir, asks = false } = options;
+    const [ours, its] = asks ? await socketPair() : [];
     // The daemon logs each page at a higher level: without it this is a line for every failure.
     const criu = ['criu', 'lazy-pages', '-v1', '--log-file', PagerFile.daemonLog];
     const dirs = ['--images-dir', imagesDir, '--work-dir', workDir];
-    const fds = ['--page-server', '--status-fd', '3', '--ps-socket', '4'];
+    const fds = ['--status-fd', '3', ...(asks ? ['--page-server', '--ps-socket', '4'] : [])];
     const child = spawn('sh', ['-c', GUARD, 'guard', cgroupDir, ...criu, ...dirs, ...fds], {
       // In a group of its own, to be killed with its guard and nothing else.
       detached: true,
-      stdio: ['ignore', 'inherit', 'inherit', 'pipe', its],
+      stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...(its ? [its] : [])],
       cwd: workDir,
     });
-    its.destroy(); // The child has its own.
+    its?.destroy(); // The child has its own.
     const daemon = new Daemon(child, ours, path.join(workDir, PagerFile.daemonLog));
     const status = child.stdio[3] as Socket;
     const listens = once(status, 'data').then(() => true);

@@ -12,15 +12,18 @@ export interface LazyRun {
   readonly first: number;
 }
 
-/** What a dump left at the source: which pages of which processes, by the pids they have inside the container. */
+/** What is at the source still: which pages of which processes, by the pids they have inside the container. */
 export class LazyMemory {
   readonly pages: number;
+  /** Lazy pages that are not: what was sent ahead of them holds. */
+  readonly pagesInStore: number;
   readonly runs: readonly LazyRun[];
   readonly #runsOf: ReadonlyMap<number, readonly LazyRun[]>;
 
-  private constructor(runs: readonly LazyRun[], pages: number) {
+  private constructor(runs: readonly LazyRun[], pages: number, pagesInStore: number) {
     this.runs = runs;
     this.pages = pages;
+    this.pagesInStore = pagesInStore;
     const runsOf = new Map<number, LazyRun[]>();
     for (const run of runs) {
       const others = runsOf.get(run.pid);
@@ -34,14 +37,19 @@ export class LazyMemory {
   static async read(imagesDir: string): Promise<LazyMemory> {
     const runs: LazyRun[] = [];
     let pages = 0;
+    let pagesInStore = 0;
     for (const [pid, file] of await pagemapsIn(imagesDir)) {
       for (const run of parsePagemap(await readFile(file)).runs) {
         if ((run.flags & PageFlag.lazy) === 0 || (run.flags & PageFlag.present) !== 0) continue;
+        if ((run.flags & PageFlag.parent) !== 0) {
+          pagesInStore += run.pages;
+          continue;
+        }
         runs.push({ pid, address: run.address, pages: run.pages, first: pages });
         pages += run.pages;
       }
     }
-    return new LazyMemory(runs, pages);
+    return new LazyMemory(runs, pages, pagesInStore);
   }
 
   /** The number of a page; undefined when it is not a lazy one. */

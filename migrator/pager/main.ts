@@ -5,6 +5,7 @@ import { HoldfastError, toErrorBody } from '../errors.ts';
 import { Link } from '../transfer/link.ts';
 import { Control } from './control.ts';
 import { pagerFailed } from './errors.ts';
+import { LazyMemory } from './lazy-memory.ts';
 import { Paging } from './paging.ts';
 import {
   NO_FIGURES,
@@ -15,6 +16,7 @@ import {
   type PagerStatus,
   parseSettings,
 } from './protocol.ts';
+import { StorePaging } from './store-paging.ts';
 
 /** Pages may be sent ahead for ten minutes, and requests drain after that. */
 const SERVE_WITHIN_MS = 20 * 60_000;
@@ -34,7 +36,7 @@ class PagerProcess {
   #control: Control | undefined;
   #state: PagerState = PagerState.starting;
   #error: HoldfastError | undefined;
-  #paging: Paging | undefined;
+  #paging: Paging | StorePaging | undefined;
   /** From the order to serve on: ends it. */
   #serving: AbortController | undefined;
   #keeping: NodeJS.Timeout | undefined;
@@ -115,16 +117,20 @@ class PagerProcess {
     clearInterval(this.#keeping);
     const { workDir, migrationId, stallMs } = this.#settings;
     try {
-      this.#paging = await Paging.begin({
-        ...order,
-        workDir,
-        stallMs,
-        path: `/v1/migrations/${migrationId}/memory`,
-        urgent: this.#urgent,
-        ahead: this.#ahead,
-        comparing: this.#comparing,
-        onServing: () => this.#enter(PagerState.serving),
-      });
+      const memory = await LazyMemory.read(order.imagesDir);
+      this.#paging =
+        memory.pages === 0
+          ? await StorePaging.begin(memory, { ...order, workDir })
+          : await Paging.begin(memory, {
+              ...order,
+              workDir,
+              stallMs,
+              path: `/v1/migrations/${migrationId}/memory`,
+              urgent: this.#urgent,
+              ahead: this.#ahead,
+              comparing: this.#comparing,
+              onServing: () => this.#enter(PagerState.serving),
+            });
       goFirst(); // Not so the daemon, which has begun by now: it never rests, and would leave the app too little.
       this.#enter(PagerState.listening);
       await this.#paging.run(this.#serving.signal);

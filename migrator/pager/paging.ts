@@ -5,7 +5,7 @@ import type { Link } from '../transfer/link.ts';
 import { Daemon } from './daemon.ts';
 import { pagerFailed, pagesLost } from './errors.ts';
 import { fence } from './fence.ts';
-import { LazyMemory } from './lazy-memory.ts';
+import type { LazyMemory } from './lazy-memory.ts';
 import { LinkUse } from './link-use.ts';
 import { MemoryLink } from './memory-link.ts';
 import { PageStore } from './page-store.ts';
@@ -67,9 +67,12 @@ export class Paging {
   }
 
   /** Settles when the daemon listens. @throws HoldfastError `IMAGES_DAMAGED`, `PAGER_FAILED` */
-  static async begin(options: PagingOptions): Promise<Paging> {
+  static async begin(memory: LazyMemory, options: PagingOptions): Promise<Paging> {
     // Both take as long as the other, and an app stands still: neither waits for the other.
-    const [opened, started] = await Promise.allSettled([Paging.#open(options), Daemon.start(options)]);
+    const [opened, started] = await Promise.allSettled([
+      Paging.#open(memory, options),
+      Daemon.start({ ...options, asks: true }),
+    ]);
     if (opened.status === 'fulfilled' && started.status === 'fulfilled') {
       opened.value.#daemon = started.value;
       return opened.value;
@@ -80,8 +83,7 @@ export class Paging {
   }
 
   /** Pages are asked for from now on: the restore takes its time, and they come meanwhile. */
-  static async #open(options: PagingOptions): Promise<Paging> {
-    const memory = await LazyMemory.read(options.imagesDir);
+  static async #open(memory: LazyMemory, options: PagingOptions): Promise<Paging> {
     const paging = new Paging(options, memory, await PageStore.open(options.imagesDir));
     for (const link of paging.#links) link.begin();
     paging.#supply.begin();
@@ -109,10 +111,11 @@ export class Paging {
    */
   async run(signal: AbortSignal): Promise<void> {
     const daemon = this.#daemon;
-    if (!daemon) throw pagerFailed('it was not begun');
+    if (!daemon?.socket) throw pagerFailed('it was not begun');
     const look = setInterval(() => this.#look(), LOOK_MS);
     try {
-      const served = servePages(daemon.socket, {
+      const { socket } = daemon;
+      const served = servePages(socket, {
         expect: (request) => {
           this.#lastRequestAt = performance.now();
           if (this.#servingSince === undefined) {
@@ -134,7 +137,7 @@ export class Paging {
     } finally {
       clearInterval(look);
       this.#servingUntil = performance.now();
-      daemon.socket.destroy();
+      daemon.socket?.destroy();
       await this.#close();
     }
   }

@@ -1,5 +1,7 @@
 import t, { type Test } from 'tap';
 import { comparePages } from '../../../migrator/memory/compare-pages.ts';
+import { FrozenProcesses } from '../../../migrator/memory/frozen-processes.ts';
+import { knownPages } from '../../../migrator/memory/known-pages.ts';
 import { AnswerPart } from '../../../migrator/memory/memory-frame.ts';
 import { HASH_BYTES } from '../../../migrator/memory/page-hash.ts';
 import { PageIndex } from '../../../migrator/memory/page-index.ts';
@@ -66,7 +68,16 @@ t.test('the pages that changed are found, in whatever blocks they lie', async (t
 t.test('what was seen ahead is not read again', async (t) => {
   const { family, pid, address, pages, hashes, tables, readers, memories } = await startChanged(t);
   const seen = new SeenAhead(tables);
-  await seen.look(family.pids, readers, signal);
+  const frozen = await FrozenProcesses.open(family.pids);
+  seen.follow(frozen);
+  for (const [inner, { memory, seen: pages }] of frozen) {
+    const table = tables.get(inner);
+    if (table === undefined) continue;
+    for await (const { request, slot } of readers.read(knownPages(memory, table), signal)) {
+      pages.see(request.address, slot.states);
+    }
+  }
+  await frozen.close();
   const ask = { pid, address, pages, compareOnly: true, receivedBytes: 0 };
   const fates = await comparePages(ask, hashes, { memories, readers, seen, signal });
   const [changed = 0] = numbersOf(fates, AnswerPart.changed);

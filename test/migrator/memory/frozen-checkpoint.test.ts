@@ -9,13 +9,14 @@ import type { PageReaders } from '../../../migrator/memory/page-readers.ts';
 import { parentPieces } from '../../../migrator/memory/parent.ts';
 import { ProcessMemory } from '../../../migrator/memory/process-memory.ts';
 import { newPages, type Rounds } from '../../../migrator/memory/rounds.ts';
+import { SeenAhead } from '../../../migrator/memory/seen-ahead.ts';
 import { PAGE_BYTES } from '../../../migrator/transfer/frame.ts';
 import { type Loopback, loopback } from '../transfer/loopback.ts';
 import { put, readCheckpoint } from './checkpoint.ts';
 import { type Family, startFamily } from './family.ts';
 import { testReaders } from './readers.ts';
 
-const { present, lazy } = PageFlag;
+const { parent, present, lazy } = PageFlag;
 /** Of each process, so many pages are in the images, as CRIU has it with stacks. */
 const IN_IMAGE = 5;
 const soon = () => AbortSignal.timeout(60_000);
@@ -92,6 +93,7 @@ async function sendFrozen(
   family: Family,
   { index, rounds }: Sent,
   meanwhile: () => Promise<void> = async () => {},
+  rateBpms?: number,
 ): Promise<void> {
   const dir = ends.inDir;
   const written = (async () => {
@@ -102,8 +104,9 @@ async function sendFrozen(
   written.catch(() => {}); // It is told by whoever sends.
   const processes = async () => family.pids;
   const { tables } = rounds;
+  const following = rateBpms === undefined ? undefined : { rateBpms, seen: new SeenAhead(tables) };
   await put(ends, (buffers, signal) =>
-    frozenCheckpoint({ dir, written, processes, readers, index, tables, buffers, signal }),
+    frozenCheckpoint({ dir, written, processes, readers, index, tables, buffers, following, signal }),
   );
 }
 
@@ -120,12 +123,18 @@ async function hasArrived(t: Test, ends: Loopback, family: Family): Promise<void
   }
 }
 
-async function pagesWritten(ends: Loopback, pid: number): Promise<{ parents: number; own: number }> {
+async function pagesWritten(ends: Loopback, pid: number) {
   const pagemap = await open(path.join(ends.outDir, `pagemap-${pid}.img`));
   const { runs } = parsePagemap(await pagemap.readFile());
   await pagemap.close();
-  const sum = (flag: number) => runs.reduce((all, run) => all + (run.flags & flag ? run.pages : 0), 0);
-  return { parents: sum(PageFlag.parent), own: sum(PageFlag.present) };
+  const sum = (...kinds: number[]) =>
+    runs.reduce((all, run) => all + (kinds.includes(run.flags) ? run.pages : 0), 0);
+  return {
+    parents: sum(parent, parent | lazy),
+    own: sum(present),
+    /** Those that follow, from the parent or from here. */
+    later: { store: sum(parent | lazy), source: sum(lazy) },
+  };
 }
 
 t.test('of several processes, only what has changed since is sent and written', async (t) => {
@@ -141,6 +150,35 @@ t.test('of several processes, only what has changed since is sent and written', 
   const { parents, own } = await pagesWritten(ends, family.pids[0] ?? 0);
   t.ok(parents > 1950, `${parents} pages are the parent's`);
   t.ok(own < 200, `${own} pages are not`);
+});
+
+t.test('of memory that may follow, what holds does, and what has changed goes first', async (t) => {
+  const [ends, family, readers] = [await loopback(t), await startFamily(t), testReaders(t)];
+  await family.fill('heap', 5000, 1);
+  await family.fork(4000, 2);
+  const sent = await sendAhead(ends, readers, family);
+  for (const page of [0, 700, 4999]) await family.poke('heap', page);
+  await sendFrozen(ends, readers, family, sent, undefined, 125_000);
+  await hasArrived(t, ends, family);
+  for (const pid of family.pids) {
+    const { parents, own, later } = await pagesWritten(ends, pid);
+    t.equal(later.source, 0, 'nothing is left here');
+    t.ok(later.store > 3500, `${later.store} pages follow`);
+    t.ok(parents > later.store, 'small areas do not');
+    t.ok(own < 200, `${own} pages have changed`);
+  }
+});
+
+t.test('where it would take too long to find out, memory stays, but for what is known to hold', async (t) => {
+  const [ends, family, readers] = [await loopback(t), await startFamily(t), testReaders(t)];
+  await family.fill('heap', 12_000, 1);
+  const sent = await sendAhead(ends, readers, family);
+  for (let page = 0; page < 12_000; page += 2) await family.poke('heap', page);
+  await sendFrozen(ends, readers, family, sent, undefined, 1);
+  const { own, later } = await pagesWritten(ends, family.pids[0] ?? 0);
+  t.equal(later.store, 0);
+  t.ok(later.source >= 12_000, `${later.source} pages follow from here`);
+  t.ok(own <= IN_IMAGE, 'nothing is sent but what CRIU has written');
 });
 
 t.test('with nothing sent ahead, and no page taken for another, all of it is sent as it is', async (t) => {

@@ -2,6 +2,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
+import { PageFlag, parsePagemap, writePagemap } from '../../../migrator/criu/pagemap.ts';
 import { DumpMemory, type ProcessSum, type Workspace } from '../../../migrator/engine/engine.ts';
 import { HASH_BYTES, writeHash } from '../../../migrator/memory/page-hash.ts';
 import { hashesFile } from '../../../migrator/memory/parent.ts';
@@ -70,6 +71,28 @@ await inLab(containers, ['a', 'b'], async ([a, b]) => {
     t.ok(figures.fromStoreBytes > HEAP_MIB << 20, `${figures.fromStoreBytes} bytes from the store`);
     t.ok(figures.fromSourceBytes < HEAP_MIB << 19, `${figures.fromSourceBytes} bytes from the source`);
     t.ok(figures.fromSourceBytes > 0);
+    await back();
+    await source.goesOn(t);
+  });
+
+  await t.test('where all of it was sent ahead and holds, nothing is asked of the source', async (t) => {
+    await a.call('freeze', 'app');
+    const ahead = await a.workspace('store-ahead');
+    await a.call('dump', 'app', ahead, DumpMemory.inImages);
+    const target = await b.workspace('store');
+    const arrive = () => {
+      asParent(a, ahead, b, target);
+      markInStore(b, target);
+    };
+    const { pager, back } = await moveLazily([a, b], 'store', 'app', { arrive });
+    t.equal((await b.ask('/count')).count, source.count + 1);
+    const { state, figures } = await pager.ended();
+    t.equal(state, 'complete');
+    t.ok(figures.fromStoreBytes > HEAP_MIB << 20, `${figures.fromStoreBytes} bytes from the store`);
+    t.equal(figures.fromSourceBytes, 0);
+    t.equal(figures.remainingBytes, 0);
+    t.equal((await b.ask('/digest')).digest, digest);
+    t.equal(await b.sh('pgrep -l criu || true'), '', 'the daemon has ended');
     await back();
     await source.goesOn(t);
   });
@@ -155,6 +178,19 @@ async function patiently({ host }: LabEngine, path: string): Promise<{ blocks: n
     signal: AbortSignal.timeout(60_000),
   });
   return (await response.json()) as { blocks: number; digest: string };
+}
+
+/** All that follows is in the parent. */
+function markInStore({ host }: LabEngine, { imagesDir }: Workspace): void {
+  const dir = join(host.rootDir, imagesDir);
+  for (const file of readdirSync(dir).filter((name) => /^pagemap-\d+\.img$/.test(name))) {
+    const { pagesId, runs } = parsePagemap(readFileSync(join(dir, file)));
+    const { lazy, parent, present } = PageFlag;
+    const marked = runs.map((run) =>
+      (run.flags & (lazy | present)) === lazy ? { ...run, flags: lazy | parent } : run,
+    );
+    writeFileSync(join(dir, file), writePagemap({ pagesId, runs: marked }));
+  }
 }
 
 /** Make the memory of a whole checkpoint what was sent ahead of another. */
