@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { type Pagemap, parsePagemap } from '../criu/pagemap.ts';
+import { type Pagemap, type PageRun, parsePagemap } from '../criu/pagemap.ts';
 import { PAGE_BYTES, PartFrom } from '../transfer/frame.ts';
 import type { Piece } from '../transfer/piece.ts';
 import type { Later } from './later.ts';
@@ -74,8 +74,9 @@ export async function* changedPages(
   for (const [name, pagemap] of parsed) {
     const pid = Number(/^pagemap-(\d+)\.img$/.exec(name)?.[1]);
     const places = placesOf.get(pagemap.pagesId) ?? [];
-    const read = later?.from === 'source' ? [] : pagemap.runs;
-    const pages = left && pagemap.runs.some(isLeft) ? left.pages(pid, read) : undefined;
+    const isRead = (run: PageRun) => later?.from !== 'source' || later.eager.has(run);
+    const pages =
+      left && pagemap.runs.some(isLeft) ? left.pages(pid, pagemap.runs.filter(isRead)) : undefined;
     try {
       const layout = layouts.get(pid);
       const rewriting = { name, pagemap, places, layout, left: pages, later };

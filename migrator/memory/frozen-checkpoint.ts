@@ -7,7 +7,7 @@ import { BLOCK_PAGES, PageState, type ReadSlot } from './block.ts';
 import { changedPages } from './changed-pages.ts';
 import { FrozenProcesses } from './frozen-processes.ts';
 import { knownPages } from './known-pages.ts';
-import { chooseLater, type Looked, mostChangedBytes } from './later.ts';
+import { chooseLater, type Looked, mostChangedBytes, nothingLooked } from './later.ts';
 import { LeftMemory } from './left-memory.ts';
 import { Effort } from './pace.ts';
 import { HASH_WORDS } from './page-hash.ts';
@@ -56,7 +56,7 @@ export interface Following {
 export async function* frozenCheckpoint(options: FrozenCheckpoint): AsyncGenerator<Piece> {
   const { dir, written, readers, index, tables, buffers, following, signal } = options;
   const frozen = await FrozenProcesses.open(await options.processes());
-  const looked: Looked = { samePages: 0, changedPages: 0 };
+  const looked = nothingLooked();
   try {
     following?.seen.follow(frozen);
     readers.effort = Effort.behind;
@@ -92,8 +92,8 @@ async function* lookAhead(
     if (table === undefined) continue;
     for await (const { request, slot } of readers.read(knownPages(memory, table), signal)) {
       seen.see(request.address, slot.states);
-      count(slot, looked);
-      // With more than that the memory stays here, and nothing is to be sent twice.
+      count(slot, request.isSample, looked);
+      // With more than that memory stays here, and is not to be sent twice.
       if (looked.changedPages <= mostPages) keepChanged(slot, keeper);
       yield* keeper.full();
       if (done) break;
@@ -103,11 +103,18 @@ async function* lookAhead(
   yield* keeper.rest();
 }
 
-function count({ states }: ReadSlot, looked: Looked): void {
+function count({ states }: ReadSlot, isSample: boolean, looked: Looked): void {
+  let same = 0;
+  let changed = 0;
   for (const state of states) {
-    if (state === PageState.same) looked.samePages++;
-    else if (state === PageState.changed) looked.changedPages++;
+    if (state === PageState.same) same++;
+    else if (state === PageState.changed) changed++;
   }
+  looked.samePages += same;
+  looked.changedPages += changed;
+  if (!isSample) return;
+  looked.sample.pages += same + changed;
+  looked.sample.changedPages += changed;
 }
 
 function keepChanged({ states, hashes, bytes }: ReadSlot, keeper: PageKeeper): void {

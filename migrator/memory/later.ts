@@ -4,9 +4,11 @@ import { isLeft } from './left-memory.ts';
 
 const MIB = 1024 * 1024;
 /** Restored before the app runs on, of what it touches first: a page that is missing then takes many times as long. */
-const EAGER_BYTES = { store: 8 * MIB, source: 32 * MIB } as const;
-/** How long the frozen app may wait for what has changed, so that none of it has to follow … */
+export const EAGER_BYTES = { store: 8 * MIB, source: 32 * MIB } as const;
+/** How long the frozen app may wait for what has changed, so that none of it has to follow, … */
 const CHANGED_MS = 250;
+/** … how much that may be, which has to be restored as well, … */
+const CHANGED_BYTES = 32 * MIB;
 /** … and how much there may be to read for that, once CRIU is done. */
 const UNREAD_BYTES = 256 * MIB;
 
@@ -15,6 +17,12 @@ export interface Looked {
   /** Pages that are as they were sent ahead. */
   samePages: number;
   changedPages: number;
+  /** Those in places that stand for all. */
+  readonly sample: { pages: number; changedPages: number };
+}
+
+export function nothingLooked(): Looked {
+  return { samePages: 0, changedPages: 0, sample: { pages: 0, changedPages: 0 } };
 }
 
 /** Which part of a frozen container's memory follows when the app runs on at the other end, and where from. */
@@ -24,13 +32,18 @@ export interface Later {
    * processes, and whether what was sent ahead holds is found out later.
    */
   readonly from: 'store' | 'source';
-  /** Pages that are restored before the app runs on, as far as that needs nothing from here. */
+  /** Restored before the app runs on: with `source`, as far as their pages are at the other end already. */
   readonly eager: ReadonlySet<PageRun>;
 }
 
-/** How much may be sent of what has changed before it is over whether the memory stays here. */
+/** How much may be sent of what has changed, so that none of it has to follow. */
 export function mostChangedBytes(rateBpms: number): number {
-  return rateBpms * CHANGED_MS;
+  return Math.min(rateBpms * CHANGED_MS, CHANGED_BYTES);
+}
+
+/** Whether the frozen app waits until all that has changed is over. */
+export function isSoonOver(changedBytes: number, unreadBytes: number, rateBpms: number): boolean {
+  return changedBytes <= mostChangedBytes(rateBpms) && unreadBytes <= UNREAD_BYTES;
 }
 
 /**
@@ -43,12 +56,10 @@ export function chooseLater(pagemaps: Iterable<Pagemap>, looked: Looked, rateBpm
   const left = [...pagemaps].flatMap(({ runs }) => runs.filter(isLeft));
   const leftPages = left.reduce((sum, { pages }) => sum + pages, 0);
   const unreadPages = Math.max(0, leftPages - looked.samePages - looked.changedPages);
-  const seenPages = looked.samePages + looked.changedPages;
-  // As much as in what was looked at; where nothing was, all of it may have.
-  const changedShare = seenPages === 0 ? 1 : looked.changedPages / seenPages;
+  // Where nothing was looked at, all of it may have changed.
+  const changedShare = looked.sample.pages === 0 ? 1 : looked.sample.changedPages / looked.sample.pages;
   const changedPages = looked.changedPages + unreadPages * changedShare;
-  const isSoon =
-    changedPages * PAGE_BYTES <= mostChangedBytes(rateBpms) && unreadPages * PAGE_BYTES <= UNREAD_BYTES;
+  const isSoon = isSoonOver(changedPages * PAGE_BYTES, unreadPages * PAGE_BYTES, rateBpms);
   const from = isSoon ? 'store' : 'source';
   return { from, eager: shortest(left, EAGER_BYTES[from] / PAGE_BYTES) };
 }

@@ -69,14 +69,9 @@ export class LeftPages {
     this.#reads = reads;
   }
 
-  /** Whether the page is known to be as it was sent ahead, and need not be read for that. */
-  isSettled(address: number): boolean {
-    return this.#process.seen.isSame(address);
-  }
-
   /** Whether the page can be taken. If not, `advance` first. */
   has(address: number): boolean {
-    return this.isSettled(address) || this.#read?.request.address === blockOf(address);
+    return this.#process.seen.isSame(address) || this.#read?.request.address === blockOf(address);
   }
 
   async advance(): Promise<void> {
@@ -92,11 +87,14 @@ export class LeftPages {
    * @param keep is given a page that is not as it was known, and its hashes, and says where it will be
    * @throws HoldfastError `MEMORY_UNREADABLE`
    */
-  take(address: number, keep: (page: Buffer, hashes: Uint32Array, at: number) => number): number {
+  take<Place extends number | undefined>(
+    address: number,
+    keep: (page: Buffer, hashes: Uint32Array, at: number) => Place,
+  ): number | Place {
     const block = this.#table?.block(blockOf(address));
     const page = (address % BLOCK_BYTES) / PAGE_BYTES;
     const slot = this.#read?.slot;
-    const state = this.isSettled(address) ? PageState.same : slot?.states[page];
+    const state = this.#process.seen.isSame(address) ? PageState.same : slot?.states[page];
     if (state === PageState.same && block) return block.places[page] ?? 0;
     if (state === PageState.zero) return PartFrom.zeros;
     if (state !== PageState.changed || slot === undefined) {

@@ -25,6 +25,11 @@ export class PageKeeper {
     return this.#index.byContent;
   }
 
+  /** Where the page is kept, if it is. */
+  find(hashes: Uint32Array, at = 0): number | undefined {
+    return this.#index.find(hashes, at);
+  }
+
   /** Where the page is kept, or will be once the pieces are sent. @param hashes the page's, at `at` */
   keep(page: Buffer, hashes: Uint32Array, at = 0): number {
     const known = this.#index.size;

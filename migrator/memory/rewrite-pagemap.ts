@@ -36,8 +36,11 @@ export interface Rewriting {
 export async function* rewritePagemap(rewriting: Rewriting): AsyncGenerator<Piece> {
   const { name, pagemap, places, layout, left, later, keeper, buffers, file } = rewriting;
   const image = new PagesFile(file);
-  const keep = (page: Buffer, hashes: Uint32Array, at: number) =>
-    keeper.byContent ? keeper.keep(page, hashes, at) : image.bring(page, buffers);
+  const staysHere = later?.from === 'source';
+  const keep = (page: Buffer, hashes: Uint32Array, at: number) => {
+    if (staysHere) return keeper.find(hashes, at);
+    return keeper.byContent ? keeper.keep(page, hashes, at) : image.bring(page, buffers);
+  };
   const runs: GrowingRun[] = [];
   let next = 0;
   yield { type: 'file', path: `pages-${pagemap.pagesId}.img` };
@@ -47,22 +50,21 @@ export async function* rewritePagemap(rewriting: Rewriting): AsyncGenerator<Piec
       append(runs, run.address, run.pages, run.flags);
       continue;
     }
-    const staysHere = inPlace && later?.from === 'source';
     const follows = inPlace && later !== undefined && !later.eager.has(run);
-    if (staysHere && follows) {
+    if (follows && staysHere) {
       append(runs, run.address, run.pages, run.flags);
       continue;
     }
     for (let page = 0; page < run.pages; page++) {
       const address = run.address + page * PAGE_BYTES;
       let place: number | undefined;
-      if (staysHere && !left.isSettled(address)) {
-        append(runs, address, 1, run.flags);
-        continue;
-      }
       if (inPlace) {
         if (!left.has(address)) await left.advance();
         place = left.take(address, keep);
+        if (place === undefined) {
+          append(runs, address, 1, run.flags);
+          continue;
+        }
       } else {
         place = places[next++];
         if (place === undefined) throw unequal();

@@ -34,7 +34,7 @@ const always: Costs = {
   release: { base: 5, slope: 0 },
   'bytes-sent': whole,
 };
-/** The quantities of dump and restore are MiB, that of send is milliseconds on the link. */
+/** The quantities of dump and restore are MiB, that of send is milliseconds on the link, that of a health check 1 or 0. */
 const inImages: Costs = {
   ...always,
   dump: { base: 80, slope: 1.5 },
@@ -46,8 +46,9 @@ const onDemand: Costs = {
   ...always,
   dump: { base: 80, slope: 1.5 },
   send: { base: 20, slope: 1 },
-  restore: { base: 200, slope: 2 },
-  'health-check': { base: 500, slope: 0 },
+  restore: { base: 150, slope: 2 },
+  // Only where memory is at the source does an app wait for it.
+  'health-check': { base: 20, slope: 480 },
   'page-in': { base: 50, slope: 1 },
 };
 const ASSUMED: Readonly<Record<Strategy, Costs>> = {

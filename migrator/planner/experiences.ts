@@ -7,7 +7,7 @@ import { replaceFile } from '../replace-file.ts';
 import { Cost, type Experience } from './costs.ts';
 
 /** Raised whenever the points mean something else: what was learnt before is then of no use. */
-const VERSION = 1;
+const VERSION = 2;
 /** Of each pair of hosts. */
 const KEPT = 60;
 

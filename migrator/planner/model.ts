@@ -1,4 +1,5 @@
 import { fetchesOnDemand, Step, type Strategy, sendsAhead } from '../events.ts';
+import { EAGER_BYTES, isSoonOver } from '../memory/later.ts';
 import { RoundVerdict } from '../memory/round-policy.ts';
 import type { MemorySurvey } from '../memory/survey.ts';
 import { Patience } from '../transfer/encoding-choice.ts';
@@ -54,16 +55,24 @@ export function predict(strategy: Strategy, situation: Situation, costs: Costs):
   const wireAhead = new Wire(link, memory, Patience.ahead);
   const ahead = sendsAhead(strategy) ? playRounds(memory, wireAhead) : undefined;
   const leftBytes = ahead?.leftBytes ?? distinctBytes(memory);
-  const frozenBytes = METADATA_BYTES + eagerBytes + (lazy ? 0 : leftBytes);
+  const dump = {
+    x: (eagerBytes + memory.privateBytes * LEFT_IN_PLACE) / MIB,
+    roundTripsMs: gatewayRttMs.source,
+  };
+  const dumpMs = takes(costs, Cost.dump, dump);
+  const unreadBytes = Math.max(0, memory.privateBytes - dumpMs * memory.readRateBpms);
+  // See `chooseLater`: what was sent ahead and holds follows from the destination itself.
+  const stays = lazy && !(ahead && isSoonOver(leftBytes, unreadBytes, wireAhead.rateBpms));
+  const frozenBytes = METADATA_BYTES + eagerBytes + (stays ? 0 : leftBytes);
   const sentBytes =
     METADATA_BYTES + wire.bytes(eagerBytes + leftBytes) + wireAhead.bytes(ahead?.newBytes ?? 0);
   const privateMib = memory.privateBytes / MIB;
   const eagerMib = eagerBytes / MIB;
-  const faultsMs = lazy && !verify ? FAULTS_TO_ANSWER * faultShare(leftBytes, memory) * link.rttMs : 0;
-  const dump = { x: eagerMib + privateMib * LEFT_IN_PLACE, roundTripsMs: gatewayRttMs.source };
+  const atOnceMib = Math.min(privateMib, (EAGER_BYTES[stays ? 'source' : 'store'] + leftBytes) / MIB);
+  const faultsMs = stays && !verify ? FAULTS_TO_ANSWER * faultShare(leftBytes, memory) * link.rttMs : 0;
   // Frozen memory is compared with what was sent ahead, and what differs is sent, while CRIU is at work too.
-  const besideDumpMs = ahead && !lazy ? takes(costs, Cost.dump, dump) : 0;
-  const readMs = ahead && !lazy ? memory.privateBytes / memory.readRateBpms : 0;
+  const besideDumpMs = ahead && !stays ? dumpMs : 0;
+  const readMs = ahead && !stays ? memory.privateBytes / memory.readRateBpms : 0;
   const sendMs = Math.max(0, Math.max(wire.ms(frozenBytes), readMs) - besideDumpMs);
   const quantities: Quantities = {
     preflight: { x: 0, roundTripsMs: gatewayRttMs.source + gatewayRttMs.destination },
@@ -74,11 +83,16 @@ export function predict(strategy: Strategy, situation: Situation, costs: Costs):
     freeze: { x: 0, roundTripsMs: gatewayRttMs.source },
     dump,
     send: { x: sendMs, roundTripsMs: gatewayRttMs.source + link.rttMs },
-    restore: { x: eagerMib + (lazy ? 0 : privateMib), roundTripsMs: gatewayRttMs.destination },
-    'health-check': { x: 0, roundTripsMs: gatewayRttMs.destination + faultsMs },
+    restore: {
+      x: eagerMib + (ahead && lazy ? atOnceMib : lazy ? 0 : privateMib),
+      roundTripsMs: gatewayRttMs.destination,
+    },
+    'health-check': { x: stays ? 1 : 0, roundTripsMs: gatewayRttMs.destination + faultsMs },
     commit: { x: 0, roundTripsMs: gatewayRttMs.destination },
     release: { x: 0, roundTripsMs: 0 },
-    ...(lazy && { 'page-in': { x: wire.ms(leftBytes), roundTripsMs: gatewayRttMs.destination } }),
+    ...(lazy && {
+      'page-in': { x: stays ? wire.ms(leftBytes) : privateMib, roundTripsMs: gatewayRttMs.destination },
+    }),
     'bytes-sent': { x: sentBytes, roundTripsMs: 0 },
   };
   const sum = (steps: readonly Step[]) =>

@@ -1,4 +1,4 @@
-import { Outcome, Step, type Strategy } from '../../migrator/events.ts';
+import { Outcome, Step, Strategy } from '../../migrator/events.ts';
 import { APP } from '../system/configs.ts';
 import { beforeRestore, unwrapCriu } from './criu-wrapper.ts';
 import { type Fault, surviveAll } from './faults.ts';
@@ -51,6 +51,8 @@ const restoreFaults = (strategy: Strategy): Fault[] => [
       (scene) => scene.part(),
       (scene) => scene.rejoin(),
     ),
+    // Where what has changed was soon over, it needs its source no more.
+    ...(strategy === Strategy.hybrid && { outcome: [Outcome.rolledBack, Outcome.succeeded] }),
   },
 ];
 

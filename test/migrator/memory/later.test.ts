@@ -1,6 +1,6 @@
 import t from 'tap';
 import { PageFlag } from '../../../migrator/criu/pagemap.ts';
-import { chooseLater } from '../../../migrator/memory/later.ts';
+import { chooseLater, type Looked, nothingLooked } from '../../../migrator/memory/later.ts';
 import { PAGE_BYTES } from '../../../migrator/transfer/frame.ts';
 
 const MIB_PAGES = (1024 * 1024) / PAGE_BYTES;
@@ -14,41 +14,46 @@ function pagemapOf(largeMib: number) {
   return { small, large, pagemap: { pagesId: 1, runs: [small, large, stack] } };
 }
 
+/** What was found in so many MiB, a part of which stands for all. */
+function looked(sameMib: number, changedMib: number): Looked {
+  const [samePages, changedPages] = [sameMib * MIB_PAGES, changedMib * MIB_PAGES];
+  const sample = { pages: (samePages + changedPages) / 32, changedPages: changedPages / 32 };
+  return { samePages, changedPages, sample };
+}
+
 t.test('with little to be sent still, the app waits for that and needs its source no more', async (t) => {
   const { small, pagemap } = pagemapOf(64);
-  const looked = { samePages: 64 * MIB_PAGES, changedPages: 300 };
-  const { from, eager } = chooseLater([pagemap], looked, GIGABIT_BPMS);
+  const { from, eager } = chooseLater([pagemap], looked(63, 1), GIGABIT_BPMS);
   t.equal(from, 'store');
   t.same(
     [...eager],
     [small],
-    'small areas are restored at once, large ones follow, stacks are none of its business',
+    'small areas are restored at once, large ones follow, and stacks are not asked about',
   );
 });
 
 t.test('an app that writes more than the link takes does not wait for it', async (t) => {
   const { pagemap } = pagemapOf(64);
-  const looked = { samePages: 14 * MIB_PAGES, changedPages: 50 * MIB_PAGES };
-  t.equal(chooseLater([pagemap], looked, GIGABIT_BPMS).from, 'source');
-  const little = { samePages: 62 * MIB_PAGES, changedPages: 2 * MIB_PAGES };
-  t.equal(chooseLater([pagemap], little, GIGABIT_BPMS).from, 'store');
-  t.equal(chooseLater([pagemap], little, GIGABIT_BPMS / 100).from, 'source', 'nor for a slow link');
+  t.equal(chooseLater([pagemap], looked(14, 50), GIGABIT_BPMS * 10).from, 'source');
+  t.equal(chooseLater([pagemap], looked(62, 2), GIGABIT_BPMS).from, 'store');
+  t.equal(chooseLater([pagemap], looked(62, 2), GIGABIT_BPMS / 100).from, 'source', 'nor for a slow link');
 });
 
-t.test('what was not looked at counts as much as was found in the rest', async (t) => {
+t.test('what was not looked at is taken to be like what stands for all', async (t) => {
   const { pagemap } = pagemapOf(200);
-  const half = { samePages: 90 * MIB_PAGES, changedPages: 10 * MIB_PAGES };
-  t.equal(chooseLater([pagemap], half, GIGABIT_BPMS).from, 'store');
-  t.equal(chooseLater([pagemap], half, GIGABIT_BPMS / 2).from, 'source');
+  t.equal(chooseLater([pagemap], looked(90, 10), GIGABIT_BPMS).from, 'store');
+  t.equal(chooseLater([pagemap], looked(90, 10), GIGABIT_BPMS / 2).from, 'source');
+  const sample = { pages: 1000, changedPages: 900 };
+  const quietAreas = { samePages: 40 * MIB_PAGES, changedPages: 900, sample };
+  t.equal(chooseLater([pagemap], quietAreas, GIGABIT_BPMS).from, 'source', 'not like the small areas');
 });
 
 t.test('nor does an app wait until all of much memory has been looked at', async (t) => {
   const { pagemap } = pagemapOf(1024);
-  const looked = { samePages: 300 * MIB_PAGES, changedPages: 0 };
-  t.equal(chooseLater([pagemap], looked, GIGABIT_BPMS).from, 'source');
+  t.equal(chooseLater([pagemap], looked(300, 0), GIGABIT_BPMS).from, 'source');
 });
 
 t.test('nothing was sent ahead: it all stays', async (t) => {
   const { pagemap } = pagemapOf(4);
-  t.equal(chooseLater([pagemap], { samePages: 0, changedPages: 0 }, 0).from, 'source');
+  t.equal(chooseLater([pagemap], nothingLooked(), 0).from, 'source');
 });

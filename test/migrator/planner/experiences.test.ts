@@ -37,11 +37,11 @@ t.test('it stays small', async (t) => {
 
 t.test('a file that makes no sense, or is of another version, is begun anew', async (t) => {
   const file = path.join(t.testdir(), 'experiences.json');
-  for (const text of ['{', '[]', '{"version":0,"pairs":[]}', '{"version":1,"pairs":[{"from":1}]}']) {
+  for (const text of ['{', '[]', '{"version":1,"pairs":[]}', '{"version":2,"pairs":[{"from":1}]}']) {
     await writeFile(file, text);
     const experiences = await Experiences.open(file, log);
     t.same(experiences.of(pair), [], text);
     await experiences.add(pair, took(1));
-    t.match(JSON.parse(await readFile(file, 'utf8')), { version: 1 });
+    t.match(JSON.parse(await readFile(file, 'utf8')), { version: 2 });
   }
 });
