@@ -2,7 +2,8 @@ import type { ReadRequest } from './page-readers.ts';
 import type { PageTable } from './page-table.ts';
 import type { ProcessMemory } from './process-memory.ts';
 
-/** One place of so many is looked at before all others. */
+/** So many places are looked at before all others, or one of each 32. */
+const SAMPLES = 16;
 const SAMPLED = 32;
 
 export interface KnownRequest extends ReadRequest {
@@ -16,10 +17,12 @@ export interface KnownRequest extends ReadRequest {
  * small areas, its masses of data in few large ones.
  */
 export async function* knownPages(memory: ProcessMemory, table: PageTable): AsyncGenerator<KnownRequest> {
-  const places = [...table.pages()].map((place, nth) => ({
+  const all = [...table.pages()];
+  const sampled = Math.max(1, Math.min(Math.floor(all.length / SAMPLES), SAMPLED));
+  const places = all.map((place, nth) => ({
     ...place,
     pages: pagesIn(place.runs),
-    isSample: nth % SAMPLED === 0,
+    isSample: nth % sampled === 0,
   }));
   const inOrder = places.sort((a, b) => Number(b.isSample) - Number(a.isSample) || a.pages - b.pages);
   for (const { address, runs, block, isSample } of inOrder) {

@@ -46,7 +46,7 @@ const onDemand: Costs = {
   ...always,
   dump: { base: 80, slope: 1.5 },
   send: { base: 20, slope: 1 },
-  restore: { base: 150, slope: 2 },
+  restore: { base: 180, slope: 2 },
   // Only where memory is at the source does an app wait for it.
   'health-check': { base: 20, slope: 480 },
   'page-in': { base: 50, slope: 1 },

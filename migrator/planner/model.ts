@@ -68,7 +68,8 @@ export function predict(strategy: Strategy, situation: Situation, costs: Costs):
     METADATA_BYTES + wire.bytes(eagerBytes + leftBytes) + wireAhead.bytes(ahead?.newBytes ?? 0);
   const privateMib = memory.privateBytes / MIB;
   const eagerMib = eagerBytes / MIB;
-  const atOnceMib = Math.min(privateMib, (EAGER_BYTES[stays ? 'source' : 'store'] + leftBytes) / MIB);
+  const firstBytes = stays ? EAGER_BYTES.source : EAGER_BYTES.store + leftBytes;
+  const restoredMib = lazy ? Math.min(privateMib, ahead ? firstBytes / MIB : 0) : privateMib;
   const faultsMs = stays && !verify ? FAULTS_TO_ANSWER * faultShare(leftBytes, memory) * link.rttMs : 0;
   // Frozen memory is compared with what was sent ahead, and what differs is sent, while CRIU is at work too.
   const besideDumpMs = ahead && !stays ? dumpMs : 0;
@@ -83,10 +84,7 @@ export function predict(strategy: Strategy, situation: Situation, costs: Costs):
     freeze: { x: 0, roundTripsMs: gatewayRttMs.source },
     dump,
     send: { x: sendMs, roundTripsMs: gatewayRttMs.source + link.rttMs },
-    restore: {
-      x: eagerMib + (ahead && lazy ? atOnceMib : lazy ? 0 : privateMib),
-      roundTripsMs: gatewayRttMs.destination,
-    },
+    restore: { x: eagerMib + restoredMib, roundTripsMs: gatewayRttMs.destination },
     'health-check': { x: stays ? 1 : 0, roundTripsMs: gatewayRttMs.destination + faultsMs },
     commit: { x: 0, roundTripsMs: gatewayRttMs.destination },
     release: { x: 0, roundTripsMs: 0 },
