@@ -91,3 +91,14 @@ t.test(
     t.ok(added(Strategy.postCopy) > added(Strategy.hybrid) + 1_000);
   },
 );
+
+t.test('hybrid waits for pages only where what has changed is not soon over', async (t) => {
+  const waitedMs = (options: Parameters<typeof situation>[0]) => {
+    const { holdMs, frozenMs } = foresee(Strategy.hybrid, options);
+    return holdMs - frozenMs;
+  };
+  t.ok(waitedMs({ mib: 256, dirtyMibPerS: 20 }) < 100, 'from the store');
+  t.ok(waitedMs({ mib: 256, dirtyMibPerS: 500 }) > 400, 'an app that writes much');
+  t.ok(waitedMs({ mib: 2048, dirtyMibPerS: 20 }) > 400, 'an app with much memory');
+  t.ok(waitedMs({ mib: 256, dirtyMibPerS: 200, mbit: 100 }) > 400, 'a slow link');
+});
