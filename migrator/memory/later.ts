@@ -10,7 +10,7 @@ const CHANGED_MS = 250;
 /** … how much that may be, which has to be restored as well, … */
 const CHANGED_BYTES = 32 * MIB;
 /** … and how much there may be to read for that, once CRIU is done. */
-const UNREAD_BYTES = 256 * MIB;
+const UNREAD_BYTES = 1024 * MIB;
 
 /** What was learnt of frozen memory while CRIU worked on it. */
 export interface Looked {

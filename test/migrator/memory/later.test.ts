@@ -49,7 +49,7 @@ t.test('what was not looked at is taken to be like what stands for all', async (
 });
 
 t.test('nor does an app wait until all of much memory has been looked at', async (t) => {
-  const { pagemap } = pagemapOf(1024);
+  const { pagemap } = pagemapOf(2048);
   t.equal(chooseLater([pagemap], looked(300, 0), GIGABIT_BPMS).from, 'source');
 });
 
