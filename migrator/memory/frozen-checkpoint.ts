@@ -90,15 +90,15 @@ async function* lookAhead(
   for (const [pid, { memory, seen }] of frozen) {
     const table = tables.get(pid);
     if (table === undefined) continue;
-    for await (const { request, slot } of readers.read(knownPages(memory, table), signal)) {
+    // No more is asked for then, but what was is made use of.
+    const asked = takeWhile(knownPages(memory, table), () => !done);
+    for await (const { request, slot } of readers.read(asked, signal)) {
       seen.see(request.address, slot.states);
       count(slot, request.isSample, looked);
       // With more than that memory stays here, and is not to be sent twice.
       if (looked.changedPages <= mostPages) keepChanged(slot, keeper);
       yield* keeper.full();
-      if (done) break;
     }
-    if (done) break;
   }
   yield* keeper.rest();
 }
@@ -123,6 +123,13 @@ function keepChanged({ states, hashes, bytes }: ReadSlot, keeper: PageKeeper): v
     if (states[page] !== PageState.changed) continue;
     keeper.keep(bytes.subarray(at, at + PAGE_BYTES), hashes, page * HASH_WORDS);
     at += PAGE_BYTES;
+  }
+}
+
+async function* takeWhile<T>(items: AsyncIterable<T>, goesOn: () => boolean): AsyncGenerator<T> {
+  for await (const item of items) {
+    if (!goesOn()) return;
+    yield item;
   }
 }
 

@@ -15,8 +15,8 @@ const SETUP: ReaderSetup = {
   changed: PageState.changed,
   zero: PageState.zero,
 };
-/** One that a thread works on, and one that it finds when it is done. */
-const TASKS_PER_THREAD = 2;
+/** Enough that a thread finds one when it is done, even while the main thread is busy with the link for some milliseconds. */
+export const TASKS_PER_THREAD = 8;
 /** A block takes a millisecond; only a kernel that does not give the memory out takes as long. */
 const TASK_TIMEOUT_MS = 10_000;
 
