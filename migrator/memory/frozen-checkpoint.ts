@@ -87,17 +87,23 @@ async function* lookAhead(
     done = true;
   };
   written.then(stop, stop);
-  for (const [pid, { memory, seen }] of frozen) {
+  const all = [...frozen].flatMap(([pid, { memory, seen }]) => {
     const table = tables.get(pid);
-    if (table === undefined) continue;
-    // No more is asked for then, but what was is made use of.
-    const asked = takeWhile(knownPages(memory, table), () => !done);
-    for await (const { request, slot } of readers.read(asked, signal)) {
-      seen.see(request.address, slot.states);
-      count(slot, request.isSample, looked);
-      // With more than that memory stays here, and is not to be sent twice.
-      if (looked.changedPages <= mostPages) keepChanged(slot, keeper);
-      yield* keeper.full();
+    return table === undefined ? [] : [{ seen, ...knownPages(memory, table) }];
+  });
+  for (const part of ['sample', 'rest'] as const) {
+    // What becomes of memory that may follow rests on the sample: that takes but a moment.
+    const isNeeded = part === 'sample' && following !== undefined;
+    for (const { seen, [part]: requests } of all) {
+      // No more is asked for then, but what was is made use of.
+      const asked = takeWhile(requests, () => !done || isNeeded);
+      for await (const { request, slot } of readers.read(asked, signal)) {
+        seen.see(request.address, slot.states);
+        count(slot, part === 'sample', looked);
+        // With more than that memory stays here, and is not to be sent twice.
+        if (looked.changedPages <= mostPages) keepChanged(slot, keeper);
+        yield* keeper.full();
+      }
     }
   }
   yield* keeper.rest();
@@ -126,8 +132,8 @@ function keepChanged({ states, hashes, bytes }: ReadSlot, keeper: PageKeeper): v
   }
 }
 
-async function* takeWhile<T>(items: AsyncIterable<T>, goesOn: () => boolean): AsyncGenerator<T> {
-  for await (const item of items) {
+function* takeWhile<T>(items: Iterable<T>, goesOn: () => boolean): Generator<T> {
+  for (const item of items) {
     if (!goesOn()) return;
     yield item;
   }

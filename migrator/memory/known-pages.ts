@@ -2,33 +2,31 @@ import type { ReadRequest } from './page-readers.ts';
 import type { PageTable } from './page-table.ts';
 import type { ProcessMemory } from './process-memory.ts';
 
-/** So many places are looked at before all others, or one of each 32. */
+/** So many places stand for all, or one of each 32. */
 const SAMPLES = 16;
 const SAMPLED = 32;
 
-export interface KnownRequest extends ReadRequest {
-  /** One of those that stand for all. */
-  readonly isSample: boolean;
+export interface KnownPages {
+  /** What tells what the rest is like: to be looked at first. */
+  readonly sample: readonly ReadRequest[];
+  readonly rest: readonly ReadRequest[];
 }
 
 /**
- * All that is known of a process, to be read and compared: no look at its memory map is needed for that. A sample comes first,
- * which tells what the rest is like. Then where least is known in a place: what every request of an app touches lies in many
- * small areas, its masses of data in few large ones.
+ * All that is known of a process, to be read and compared: no look at its memory map is needed for that. Of the rest, where
+ * least is known in a place comes first: what every request of an app touches lies in many small areas, its masses of data in
+ * few large ones.
  */
-export async function* knownPages(memory: ProcessMemory, table: PageTable): AsyncGenerator<KnownRequest> {
-  const all = [...table.pages()];
-  const sampled = Math.max(1, Math.min(Math.floor(all.length / SAMPLES), SAMPLED));
-  const places = all.map((place, nth) => ({
-    ...place,
-    pages: pagesIn(place.runs),
-    isSample: nth % sampled === 0,
-  }));
-  const inOrder = places.sort((a, b) => Number(b.isSample) - Number(a.isSample) || a.pages - b.pages);
-  for (const { address, runs, block, isSample } of inOrder) {
+export function knownPages(memory: ProcessMemory, table: PageTable): KnownPages {
+  const places = [...table.pages()].map(({ address, runs, block }) => {
     const known = block.hashes.buffer;
-    yield { address, runs, memory: memory.descriptor, known, hashed: true, isSample };
-  }
+    return { address, runs, memory: memory.descriptor, known, hashed: true, pages: pagesIn(runs) };
+  });
+  const step = Math.max(1, Math.min(Math.floor(places.length / SAMPLES), SAMPLED));
+  return {
+    sample: places.filter((_, nth) => nth % step === 0),
+    rest: places.filter((_, nth) => nth % step !== 0).sort((a, b) => a.pages - b.pages),
+  };
 }
 
 function pagesIn(runs: readonly number[]): number {

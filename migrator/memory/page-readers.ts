@@ -85,7 +85,7 @@ export class PageReaders {
    * @throws HoldfastError `MEMORY_READER_FAILED`, what `requests` gives, and the reason of `signal`
    */
   async *read<Request extends ReadRequest>(
-    requests: AsyncIterable<Request>,
+    requests: AsyncIterable<Request> | Iterable<Request>,
     signal: AbortSignal,
   ): AsyncGenerator<BlockRead<Request>> {
     this.start();
