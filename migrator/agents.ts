@@ -44,6 +44,7 @@ export interface Agent {
   bring(id: string, signal: AbortSignal): Promise<BringReply>;
   preCopy(id: string, signal: AbortSignal): Promise<PreCopyReply>;
   standBy(id: string, signal: AbortSignal): Promise<void>;
+  getReady(id: string, signal: AbortSignal): Promise<BringReply>;
   freeze(id: string, signal: AbortSignal): Promise<{ frozenAt: number }>;
   dump(id: string, memory: DumpMemory, signal: AbortSignal): Promise<void>;
   send(id: string, signal: AbortSignal): Promise<SendReply>;

@@ -20,6 +20,7 @@ export function goneHost(host: string, container: string): Agent {
     bring: lost,
     preCopy: lost,
     standBy: lost,
+    getReady: lost,
     freeze: lost,
     dump: lost,
     send: lost,

@@ -109,11 +109,19 @@ export class WayThere {
     this.#tally.carried(carried);
   }
 
+  /** What the destination has mounted by then the last files cannot harm: so it is first. */
   async #standBy(): Promise<void> {
-    const { order, destination } = this.#context;
-    await this.#steps.make(Step.standBy, Deadlines.standByMs, (signal) =>
-      destination.standBy(order.id, signal),
+    const { order, source, destination } = this.#context;
+    const carried = await this.#steps.make(
+      Step.standBy,
+      Deadlines.standByMs,
+      async (signal) => {
+        await destination.standBy(order.id, signal);
+        return source.getReady(order.id, signal);
+      },
+      ({ fileBytes }) => ({ fileBytes }),
     );
+    this.#tally.carried(carried);
   }
 
   /** @returns fires when the hold has lasted so long that there is just time for the way back */

@@ -40,16 +40,13 @@ export class Bringing {
   }
 
   /** While the app runs. @throws HoldfastError `CONTAINER_BUSY`, `MIGRATION_PHASE`, `DEADLINE`, `INTERRUPTED` */
-  async ahead(id: string, container: string): Promise<BringReply> {
-    const belongings = engineOf(this.#host, container).belongings;
-    const carrier = this.#carriers.get(id);
-    if (!belongings || !carrier) throw wrongPhase(id, 'without anything to bring', 'bring');
-    if (this.#underWay.has(id)) throw busy(container, `migration ${id}`);
-    const workspace = this.#host.workspaces.of(id);
-    const carried = await this.#track(id, Deadlines.bringMs, (signal) =>
-      belongings.sendAhead(container, workspace, carrier, signal),
-    );
-    return { ...carried, bytesSent: carrier.bytesSent };
+  ahead(id: string, container: string): Promise<BringReply> {
+    return this.#bring(id, container, Deadlines.bringMs, 'sendAhead');
+  }
+
+  /** While it still runs: the freeze is next. @throws HoldfastError as `ahead` */
+  getReady(id: string, container: string): Promise<BringReply> {
+    return this.#bring(id, container, Deadlines.standByMs, 'getReady');
   }
 
   /** What is left, of a frozen container. @throws HoldfastError as `ahead` */
@@ -93,6 +90,23 @@ export class Bringing {
     for (const { stop } of this.#underWay.values())
       stop.abort(new HoldfastError('INTERRUPTED', 'the agent ends'));
     for (const carrier of this.#carriers.values()) carrier.close();
+  }
+
+  async #bring(
+    id: string,
+    container: string,
+    timeoutMs: number,
+    how: 'sendAhead' | 'getReady',
+  ): Promise<BringReply> {
+    const belongings = engineOf(this.#host, container).belongings;
+    const carrier = this.#carriers.get(id);
+    if (!belongings || !carrier) throw wrongPhase(id, 'without anything to bring', 'bring');
+    if (this.#underWay.has(id)) throw busy(container, `migration ${id}`);
+    const workspace = this.#host.workspaces.of(id);
+    const carried = await this.#track(id, timeoutMs, (signal) =>
+      belongings[how](container, workspace, carrier, signal),
+    );
+    return { ...carried, bytesSent: carrier.bytesSent };
   }
 
   async #track(

@@ -114,6 +114,10 @@ export class AgentClient implements Agent {
     await this.#step(id, 'stand-by', {}, Nothing, signal);
   }
 
+  getReady(id: string, signal: AbortSignal): Promise<BringReply> {
+    return this.#step(id, 'get-ready', {}, BringReply, signal);
+  }
+
   preCopy(id: string, signal: AbortSignal): Promise<PreCopyReply> {
     return this.#step(id, 'pre-copy', {}, PreCopyReply, signal);
   }

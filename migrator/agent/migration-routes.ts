@@ -57,6 +57,7 @@ export function sourceRoutes(app: FastifyInstance, source: SourceSide): void {
     },
   );
   app.post<Params>('/v1/migrations/:id/bring', { schema }, ({ params }) => source.bring(params.id));
+  app.post<Params>('/v1/migrations/:id/get-ready', { schema }, ({ params }) => source.getReady(params.id));
   app.post<Params>('/v1/migrations/:id/pre-copy', { schema }, ({ params }) => source.preCopy(params.id));
   app.post<Params>('/v1/migrations/:id/freeze', { schema }, ({ params }) =>
     source.freeze(params.id, performance.now()),

@@ -90,6 +90,12 @@ export class SourceSide {
     return this.#bringing.ahead(id, container);
   }
 
+  /** The destination stands by: have this end ready for the freeze as well. */
+  async getReady(id: string): Promise<BringReply> {
+    const { container } = this.#record(id, 'get-ready', Phase.connected);
+    return this.#bringing.getReady(id, container);
+  }
+
   /** Send ahead what the container has in memory, while it runs. */
   async preCopy(id: string): Promise<PreCopyReply> {
     const { container } = this.#record(id, 'pre-copy', Phase.connected);

@@ -6,8 +6,8 @@ import { engineOf, type HostContext, wrongPhase } from './host.ts';
 import { type Leases, leasedRecord } from './lease.ts';
 import { Phase } from './records.ts';
 
-/** Of one migration, at a time. */
-const MOST_STREAMS = 16;
+/** Of one migration, at a time: one for each tree of files. */
+const MOST_STREAMS = 64;
 
 interface UnderWay {
   readonly taken: Promise<void>;

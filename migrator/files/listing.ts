@@ -29,6 +29,7 @@ export function filesFrom(paths: Iterable<string>): Buffer {
   return Buffer.from(list, 'latin1');
 }
 
+/** Source: tell the destination what it is to make way for. */
 export async function sendListing(wire: Wire, { paths, gone }: Listing): Promise<void> {
   let part = '';
   const flush = async () => {
@@ -45,6 +46,7 @@ export async function sendListing(wire: Wire, { paths, gone }: Listing): Promise
     }
   }
   await flush();
+  await wire.send(Kind.listed);
 }
 
 /** The destination's side of a listing. */

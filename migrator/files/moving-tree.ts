@@ -3,7 +3,8 @@ import type { Duplex } from 'node:stream';
 import { HoldfastError } from '../errors.ts';
 import type { ChangeSource, TreeLog } from './change-source.ts';
 import { listingOf } from './listing-of.ts';
-import { type CrossedBytes, type SendOptions, sendPass } from './send-pass.ts';
+import { ReadyPass } from './ready-pass.ts';
+import { type CrossedBytes, type Pass, type SendOptions, sendPass } from './send-pass.ts';
 import { WalkedChanges } from './walked-changes.ts';
 import { WatchedChanges } from './watched-changes.ts';
 
@@ -22,6 +23,11 @@ export interface TreeOptions {
 export interface PassOptions extends SendOptions {
   /** Files to send whatever was seen: those that are written to without anybody being told, see mapped-files.ts. */
   readonly also?: Iterable<string>;
+  /**
+   * While the app runs: go by what was told, and leave it to another pass to look whether that is all. There is one at the
+   * freeze, or has been one before.
+   */
+  readonly briefly?: boolean;
 }
 
 /** What comes apart under a running app's hands may hold together the next time. */
@@ -39,6 +45,7 @@ export class MovingTree {
   #wholeIsDue = true;
   /** What happened before a pass that failed. */
   #owed = new Set<string>();
+  #ready: ReadyPass | undefined;
 
   private constructor(dir: string, changes: ChangeSource) {
     this.#dir = dir;
@@ -75,22 +82,37 @@ export class MovingTree {
     }
   }
 
-  /** Nothing is watched any more. */
+  /**
+   * Shortly before the freeze: have all of the next pass ready but what it is to send.
+   *
+   * @param open as for `pass`
+   * @param signal it stays ready until this fires, or the next pass; without it that one begins like any other
+   * @throws HoldfastError `LINK_BROKEN`, `PROGRAM_MISSING`, what `open` throws
+   */
+  async getReady(open: () => Promise<Duplex>, signal: AbortSignal): Promise<void> {
+    await this.#ready?.drop();
+    this.#ready = await ReadyPass.begin(this.#dir, await open(), signal);
+  }
+
+  /** Nothing is watched any more, and nothing stands ready. */
   async close(): Promise<void> {
-    await this.#changes.close();
+    await Promise.all([this.#ready?.drop(), this.#changes.close()]);
+    this.#ready = undefined;
   }
 
   async #passOnce(open: () => Promise<Duplex>, options: PassOptions): Promise<CrossedBytes> {
-    const { running, signal, also = [] } = options;
-    const changes = await this.#changes.take(running, signal);
-    const whole = this.#wholeIsDue || changes.mayBeMore;
-    // After a whole pass too: it takes a file for the same by size and time, which a program may have set back.
-    const touched = new Set([...changes.touched, ...also, ...this.#owed]);
-    const appeared = whole ? [] : changes.appeared;
+    const { running, briefly = false, signal, also = [] } = options;
+    const ready = this.#ready;
+    this.#ready = undefined;
+    let touched = this.#owed;
     try {
+      const changes = await this.#changes.take(running && !briefly, signal);
+      const whole = this.#wholeIsDue || changes.mayBeMore;
+      // After a whole pass too: it takes a file for the same by size and time, which a program may have set back.
+      touched = new Set([...changes.touched, ...also, ...this.#owed]);
+      const appeared = whole ? [] : changes.appeared;
       const listing = await listingOf(this.#dir, { touched, appeared }, this.#changes.links, signal);
-      if (!whole && listing.paths.size === 0) return NOTHING;
-      const sent = await sendPass(this.#dir, await open(), { whole, listing }, options);
+      const sent = await this.#send(open, ready, { whole, listing }, options);
       this.#wholeIsDue = false;
       this.#owed = new Set();
       return sent;
@@ -98,6 +120,24 @@ export class MovingTree {
       this.#wholeIsDue = true;
       this.#owed = touched;
       throw error;
+    } finally {
+      await ready?.drop();
     }
+  }
+
+  /** What stands ready goes by a list, and knows nothing of holes. Where it is not needed it is seen to its end all the same. */
+  async #send(
+    open: () => Promise<Duplex>,
+    ready: ReadyPass | undefined,
+    pass: Pass,
+    options: SendOptions,
+  ): Promise<CrossedBytes> {
+    const { whole, listing } = pass;
+    const isEmpty = !whole && listing.paths.size === 0;
+    const standing = ready?.stands ? ready : undefined;
+    if (isEmpty && standing === undefined) return NOTHING;
+    if (standing !== undefined && !whole && listing.sparse.size === 0) return standing.send(listing, options);
+    await standing?.dismiss(options.signal);
+    return sendPass(this.#dir, await open(), pass, options);
   }
 }

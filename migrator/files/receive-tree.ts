@@ -6,7 +6,7 @@ import { loosenAll } from './hard-links.ts';
 import { ListingReader } from './listing.ts';
 import { giveTo, relayOut } from './relay.ts';
 import { type RsyncProcess, startServer } from './rsync-process.ts';
-import { isRun, Run } from './rsync-run.ts';
+import { hasList, isRun, Run } from './rsync-run.ts';
 import type { CrossedBytes } from './send-pass.ts';
 import { Kind, outOfTurn, parseJson, Wire } from './wire.ts';
 
@@ -16,33 +16,33 @@ export interface ReceiveOptions {
   readonly sync?: boolean;
 }
 
+export interface Received extends CrossedBytes {
+  /** Whether anything may be other than it was: a pass may have stood ready and not been needed. */
+  readonly hasChanged: boolean;
+}
+
 /**
  * Destination: take in whatever the source sends for `dir`, until it has sent all. When this fails, `dir` is somewhere
  * between what it was and what it was to become: the next whole pass puts it right, whatever is there.
  *
  * @throws HoldfastError the same codes as `sendPass`; the stream is then destroyed
  */
-export async function receiveTree(
-  dir: string,
-  stream: Duplex,
-  options: ReceiveOptions,
-): Promise<CrossedBytes> {
+export async function receiveTree(dir: string, stream: Duplex, options: ReceiveOptions): Promise<Received> {
   const { signal } = options;
   const wire = new Wire(stream);
   const giveUp = () => wire.destroy();
   signal.addEventListener('abort', giveUp, { once: true });
-  const listing = new ListingReader();
+  let hasChanged = false;
   try {
     if (signal.aborted) throw endedEarly(signal);
     for (;;) {
       const { kind, payload } = await wire.next();
       if (kind === Kind.over) break;
-      if (kind === Kind.names) listing.add(payload);
-      else if (kind === Kind.begin) await receiveRun(dir, wire, runIn(payload), listing, options);
-      else throw outOfTurn(kind);
+      if (kind !== Kind.begin) throw outOfTurn(kind);
+      if (await receiveRun(dir, wire, runIn(payload), options)) hasChanged = true;
     }
     wire.end();
-    return { sentBytes: wire.sentBytes, receivedBytes: wire.receivedBytes };
+    return { sentBytes: wire.sentBytes, receivedBytes: wire.receivedBytes, hasChanged };
   } catch (error) {
     wire.destroy();
     throw signal.aborted ? endedEarly(signal) : error;
@@ -57,15 +57,15 @@ function runIn(payload: Buffer): Run {
   return run;
 }
 
-async function receiveRun(
-  dir: string,
-  wire: Wire,
-  run: Run,
-  listing: ListingReader,
-  options: ReceiveOptions,
-): Promise<void> {
+/**
+ * One that goes by a list has its rsync start at once, and wait for it: that may be long after.
+ *
+ * @returns whether it was told of anything to write or delete
+ */
+async function receiveRun(dir: string, wire: Wire, run: Run, options: ReceiveOptions): Promise<boolean> {
   if (run === Run.whole) await loosenAll(dir, options.signal);
-  else listing.makeWay(dir);
+  const listing = new ListingReader();
+  let isTold = !hasList(run);
   const server = startServer(dir, run);
   try {
     const verdict = tellVerdict(dir, wire, server, options);
@@ -73,11 +73,17 @@ async function receiveRun(
     for (;;) {
       const { kind, payload } = await wire.next();
       if (kind === Kind.end) break;
-      if (kind !== Kind.data) throw outOfTurn(kind);
-      await giveTo(server.heard, payload);
+      if (kind === Kind.names) listing.add(payload);
+      else if (kind === Kind.data) await giveTo(server.heard, payload);
+      else if (kind !== Kind.listed) throw outOfTurn(kind);
+      else {
+        listing.makeWay(dir);
+        isTold = true;
+      }
     }
     server.heard.end();
     await verdict;
+    return isTold;
   } finally {
     server.stop();
     await server.ended.catch(() => {});

@@ -57,6 +57,7 @@ function rsyncProcess(
     if (words.length < KEPT_BYTES) words += text;
   });
   let killer: NodeJS.Timeout | undefined;
+  let isOver = false;
   const kill = (signal: NodeJS.Signals) => {
     if (child.pid === undefined) return;
     try {
@@ -68,7 +69,10 @@ function rsyncProcess(
   const ended = new Promise<RsyncEnd>((resolve, reject) => {
     child.once('error', (cause: NodeJS.ErrnoException) => reject(cannotStart(cause)));
     child.once('close', (code) => resolve({ code: code ?? -1, said: words }));
-  }).finally(() => clearTimeout(killer));
+  }).finally(() => {
+    isOver = true;
+    clearTimeout(killer);
+  });
   ended.catch(() => {});
   return {
     said,
@@ -76,6 +80,7 @@ function rsyncProcess(
     list,
     ended,
     stop() {
+      if (isOver) return;
       kill('SIGTERM');
       killer ??= setTimeout(kill, GRACE_MS, 'SIGKILL');
     },

@@ -1,11 +1,9 @@
 import type { Duplex } from 'node:stream';
-import { type ErrorBody, fromErrorBody, toErrorBody } from '../errors.ts';
-import { cameToItsEnd, endedEarly, endOfRun, type RsyncEnd, rsyncError } from './errors.ts';
-import { filesFrom, type Listing, NO_LISTING, sendListing } from './listing.ts';
-import { giveTo, relayOut } from './relay.ts';
-import { type RsyncProcess, startClient } from './rsync-process.ts';
+import { endedEarly } from './errors.ts';
+import { type Listing, NO_LISTING, sendListing } from './listing.ts';
 import { Run } from './rsync-run.ts';
-import { Kind, outOfTurn, parseJson, Wire } from './wire.ts';
+import { SendingRun } from './sending-run.ts';
+import { Kind, Wire } from './wire.ts';
 
 /** What one pass over a tree sends. */
 export interface Pass {
@@ -43,19 +41,47 @@ export async function sendPass(
   { whole, listing }: Pass,
   options: SendOptions,
 ): Promise<CrossedBytes> {
-  const { signal } = options;
   const wire = new Wire(stream);
+  const sendRun = async (run: Run, paths: Iterable<string>, names: Listing) => {
+    const under = await SendingRun.begin(dir, wire, run);
+    await sendListed(wire, under, { names, paths }, options);
+  };
+  return toItsEnd(wire, options.signal, async () => {
+    if (whole) await sendRun(Run.whole, [], NO_LISTING);
+    const { paths, sparse } = listing;
+    if (paths.size === 0) return;
+    const dense = [...paths].filter((path) => !sparse.has(path));
+    if (sparse.size > 0) await sendRun(Run.sparse, sparse, listing);
+    await sendRun(Run.listed, dense, sparse.size > 0 ? NO_LISTING : listing);
+  });
+}
+
+/** Have the destination make way for what is named, then have the run send these paths. */
+export async function sendListed(
+  wire: Wire,
+  run: SendingRun,
+  { names, paths }: { readonly names: Listing; readonly paths: Iterable<string> },
+  options: Pick<SendOptions, 'running'>,
+): Promise<void> {
+  try {
+    if (names.paths.size > 0) await sendListing(wire, names);
+    await run.send(paths, options);
+  } finally {
+    await run.stop();
+  }
+}
+
+/** See a pass to its end: until the destination has taken all of it in, or the stream is destroyed. */
+export async function toItsEnd(
+  wire: Wire,
+  signal: AbortSignal,
+  work: () => Promise<void>,
+): Promise<CrossedBytes> {
   const giveUp = () => wire.destroy();
   signal.addEventListener('abort', giveUp, { once: true });
   try {
     if (signal.aborted) throw endedEarly(signal);
-    if (whole) await sendRun(dir, wire, Run.whole, [], options);
-    if (listing.paths.size > 0) {
-      await sendListing(wire, listing);
-      const dense = [...listing.paths].filter((path) => !listing.sparse.has(path));
-      if (listing.sparse.size > 0) await sendRun(dir, wire, Run.sparse, listing.sparse, options);
-      await sendRun(dir, wire, Run.listed, dense, options);
-    }
+    await work();
     await wire.send(Kind.over);
     await wire.finish();
     return { sentBytes: wire.sentBytes, receivedBytes: wire.receivedBytes };
@@ -64,51 +90,5 @@ export async function sendPass(
     throw signal.aborted ? endedEarly(signal) : error;
   } finally {
     signal.removeEventListener('abort', giveUp);
-  }
-}
-
-async function sendRun(
-  dir: string,
-  wire: Wire,
-  run: Run,
-  paths: Iterable<string>,
-  options: SendOptions,
-): Promise<void> {
-  await wire.sendJson(Kind.begin, { run });
-  const client = startClient(dir, run);
-  try {
-    const outgoing = relayOut(client.said, wire);
-    const verdict = hearVerdict(wire, client);
-    // Whatever goes wrong first, the client ends by it, and with it all that is waited for here.
-    outgoing.catch(() => client.stop());
-    verdict.then(
-      (end) => cameToItsEnd(end) || client.stop(),
-      () => client.stop(),
-    );
-    client.list?.end(filesFrom(paths));
-    const end = await client.ended;
-    await outgoing;
-    await wire.send(Kind.end);
-    const error = rsyncError(endOfRun(end, await verdict), options);
-    if (error !== undefined) throw error;
-  } finally {
-    client.stop();
-    await client.ended.catch(() => {});
-  }
-}
-
-/** Gives the client what comes for it, until the destination says how its own rsync has ended. */
-async function hearVerdict(wire: Wire, client: RsyncProcess): Promise<RsyncEnd> {
-  for (;;) {
-    const { kind, payload } = await wire.next();
-    if (kind === Kind.data) {
-      await giveTo(client.heard, payload);
-      continue;
-    }
-    if (kind !== Kind.ended) throw outOfTurn(kind);
-    client.heard.end();
-    const { end, error } = parseJson(payload) as { end?: RsyncEnd; error?: ErrorBody };
-    if (end === undefined) throw fromErrorBody(error ?? toErrorBody(outOfTurn(kind)));
-    return end;
   }
 }

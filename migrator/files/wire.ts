@@ -18,10 +18,12 @@ export const Kind = {
   ended: 4,
   /** Source: there are no more runs. */
   over: 5,
-  /** Source, before a run with a list: a part of what is on it, see listing.ts. */
+  /** Source, in a run with a list: a part of what is on it, see listing.ts. */
   names: 6,
   /** For other purposes than rsync: a piece of JSON. */
   word: 7,
+  /** Source, in a run with a list: all of it has been told, and way is to be made before rsync hears more. */
+  listed: 8,
 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
@@ -47,6 +49,11 @@ export class Wire {
     this.#stream = stream;
     stream.on('error', () => {}); // Whoever reads or writes is told.
     this.#chunks = stream[Symbol.asyncIterator]();
+  }
+
+  /** Whether it can be written to, so far as is known. */
+  get isOpen(): boolean {
+    return this.#stream.writable && !this.#stream.destroyed;
   }
 
   get sentBytes(): number {

@@ -44,7 +44,7 @@ for (const strategy of Object.values(Strategy)) {
     },
   );
 
-  for (const call of ['a.bring', 'b.standBy']) {
+  for (const call of ['a.bring', 'b.standBy', 'a.getReady']) {
     for (const fault of Object.values(Fault)) {
       t.test(`${strategy}, ${fault} at ${call}: the app runs on, and nothing was held`, async (t) => {
         const world = new World();

@@ -180,6 +180,13 @@ export class World implements Gate, Placements {
           if (this.belongings !== 'brought') this.violations.push('standing by without what it stands for');
           this.belongings = 'standing by';
         }),
+      getReady: async () => {
+        await call('getReady', () => {
+          if (this.belongings !== 'standing by')
+            this.violations.push('ready before the destination stands by');
+        });
+        return { layerBytes: 0, fileBytes: 0, bytesSent: 5 };
+      },
       preCopy: async () => {
         await call('preCopy');
         return { rounds: 1, pageBytes: 1, bytesSent: 1 };

@@ -193,10 +193,10 @@ export class Arriving {
   async #receiveFiles(arrival: Arrival, what: string, stream: Duplex, signal: AbortSignal): Promise<void> {
     const tree = arrival.trees?.find((each) => each.what === what);
     if (tree === undefined) throw notBrought(what);
-    await receiveTree(tree.dir, stream, { signal });
+    const { hasChanged } = await receiveTree(tree.dir, stream, { signal });
     // Docker has mounted it by now, for a restore to begin.
     const { mergedDir, started } = arrival;
-    if (what === WRITTEN && mergedDir !== undefined && started !== undefined)
+    if (hasChanged && what === WRITTEN && mergedDir !== undefined && started !== undefined)
       await mountAnew(mergedDir, signal);
   }
 

@@ -144,6 +144,7 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
       await arriving.keep(name, signal); // Of the move that brought it here, where Docker could not be told then.
       return leaving.sendAhead(name, workspace, carrier, signal);
     },
+    getReady: (name, workspace, carrier, signal) => leaving.getReady(name, workspace, carrier, signal),
     sendRest: (name, workspace, carrier, signal) => leaving.sendRest(name, workspace, carrier, signal),
     receive: (name, _workspace, what, stream, signal) => arriving.receive(name, what, stream, signal),
     standBy: (name, _workspace, signal) => arriving.standBy(name, signal),

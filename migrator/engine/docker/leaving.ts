@@ -2,9 +2,10 @@ import { text } from 'node:stream/consumers';
 import { finished } from 'node:stream/promises';
 import type Docker from 'dockerode';
 import type { Logger } from 'pino';
+import { anySignal } from '../../any-signal.ts';
 import { HoldfastError } from '../../errors.ts';
-import { mappedFiles } from '../../files/mapped-files.ts';
-import { MovingTree } from '../../files/moving-tree.ts';
+import { mappedBelow, mappedBy } from '../../files/mapped-files.ts';
+import { MovingTree, type PassOptions } from '../../files/moving-tree.ts';
 import { flush } from '../../files/shared-storage.ts';
 import { Traffic } from '../../transfer/traffic.ts';
 import type { CarriedBytes, Carrier, Workspace } from '../engine.ts';
@@ -26,6 +27,9 @@ import { type Tree, treesOf, WRITTEN } from './trees.ts';
 
 /** Streams besides those of the trees. */
 export const What = { image: 'image', container: 'container' } as const;
+
+/** Files stand ready for no longer than any hold lasts; then the last pass begins like any other. */
+const READY_MS = 120_000;
 
 /** A container on its way to another host. */
 interface Leave {
@@ -88,6 +92,22 @@ export class Leaving {
     await hands.set(name, { role: 'leaving', id, restartPolicy: settings.restartPolicy });
     await this.#api(signal).updateContainer(id, { RestartPolicy: NEVER });
     return { layerBytes, fileBytes };
+  }
+
+  /** The files that have changed since; then both ends have the last pass begin, and wait for what it is to bring. */
+  async getReady(
+    name: string,
+    workspace: Workspace,
+    carrier: Carrier,
+    signal: AbortSignal,
+  ): Promise<CarriedBytes> {
+    const leave = await this.#leave(name, workspace, signal);
+    const fileBytes = await passAll(leave, carrier, { running: true, briefly: true, signal }, []);
+    const until = anySignal([signal, AbortSignal.timeout(READY_MS)]);
+    await allOver(
+      [...leave.trees].map(([{ what }, tree]) => tree.getReady(() => carrier.open(what, until), until)),
+    );
+    return { layerBytes: 0, fileBytes };
   }
 
   async sendRest(
@@ -188,21 +208,24 @@ function mountedFrom({ Mounts }: Inspected, { shape, volumes }: DockerSettings):
 async function passAll(
   { trees, sharedDirs }: Leave,
   carrier: Carrier,
-  options: { running: boolean; signal: AbortSignal },
+  options: PassOptions,
   pids: readonly number[],
 ): Promise<number> {
+  const mapped = await mappedBy(pids);
   const passes = [...trees].map(async ([{ what, dir, inside }, tree]) => {
-    const mapped = await Promise.all(inside.map((at) => mappedFiles(dir, at, pids)));
-    const also = mapped.flatMap((files) => [...files]);
+    const also = inside.flatMap((at) => [...mappedBelow(dir, at, mapped)]);
     return tree.pass(() => carrier.open(what, options.signal), { ...options, also });
   });
   const flushes = sharedDirs.map(async (dir) => {
     await flush(dir, options.signal);
     return { sentBytes: 0 };
   });
-  // All are over before anything else is done with them.
-  const outcomes = await Promise.allSettled([...passes, ...flushes]);
-  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-  if (failed) throw failed.reason;
-  return outcomes.reduce((sum, each) => sum + (each.status === 'fulfilled' ? each.value.sentBytes : 0), 0);
+  const crossed = await allOver([...passes, ...flushes]);
+  return crossed.reduce((sum, { sentBytes }) => sum + sentBytes, 0);
+}
+
+/** All are over before anything else is done with what they are about, also when one has failed. */
+async function allOver<T>(works: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(works);
+  return Promise.all(works);
 }

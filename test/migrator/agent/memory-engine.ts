@@ -54,6 +54,10 @@ export class MemoryEngine implements Engine {
         await this.#call('sendRest', signal);
         return send(name, carrier, signal);
       },
+      getReady: async (_name, _workspace, _carrier, signal) => {
+        await this.#call('getReady', signal);
+        return { layerBytes: 0, fileBytes: 0 };
+      },
       receive: async (name, _workspace, _what, stream, signal) => {
         await this.#call('receive', signal);
         stream.end(JSON.stringify(this.files.get(name) ?? {}));

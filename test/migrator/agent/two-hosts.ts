@@ -129,7 +129,17 @@ export function soon(): AbortSignal {
 
 /** The steps of a migration up to and with `last`. */
 export async function migrateUpTo(
-  last: 'prepare' | 'connect' | 'bring' | 'stand-by' | 'freeze' | 'dump' | 'send' | 'restore' | 'commit',
+  last:
+    | 'prepare'
+    | 'connect'
+    | 'bring'
+    | 'stand-by'
+    | 'get-ready'
+    | 'freeze'
+    | 'dump'
+    | 'send'
+    | 'restore'
+    | 'commit',
   hosts: { a: TestHost; b: TestHost },
   options: { id?: string; leaseMs?: number } = {},
 ): Promise<void> {
@@ -142,6 +152,7 @@ export async function migrateUpTo(
     ['connect', () => a.agent.connect(id, { container: APP, to: b.agent.url }, soon())],
     ['bring', async () => brings && (await a.agent.bring(id, soon()))],
     ['stand-by', async () => brings && (await b.agent.standBy(id, soon()))],
+    ['get-ready', async () => brings && (await a.agent.getReady(id, soon()))],
     ['freeze', () => a.agent.freeze(id, soon())],
     ['dump', () => a.agent.dump(id, DumpMemory.inImages, soon())],
     ['send', () => a.agent.send(id, soon())],

@@ -13,6 +13,7 @@ import { layProbe, takeProbe, wasTaken } from '../../../migrator/files/shared-st
 import { Kind, Wire } from '../../../migrator/files/wire.ts';
 import { linkStalled } from '../../../migrator/transfer/errors.ts';
 import { differences, fullListing } from './listing.ts';
+import { rsyncsIn } from './rsyncs-in.ts';
 import { streamPair } from './stream-pair.ts';
 import { whyNotHere } from './why-not-here.ts';
 
@@ -36,20 +37,6 @@ const outcomeOf = (promise: Promise<unknown>): Promise<Outcome> =>
     (error: { code?: unknown }) => error,
   );
 const codeOf = (outcome: Outcome) => (outcome === 'fine' ? outcome : outcome.code);
-
-/** No rsync is left that works in one of these directories. */
-function rsyncsIn(dir: string): string[] {
-  return readdirSync('/proc')
-    .filter((pid) => /^\d+$/.test(pid))
-    .filter((pid) => {
-      try {
-        const cwd = execFileSync('readlink', [`/proc/${pid}/cwd`], { encoding: 'utf8', stdio: 'pipe' });
-        return cwd.startsWith(dir) && readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'rsync';
-      } catch {
-        return false;
-      }
-    });
-}
 
 t.test('a stream that breaks fails both ends and is taken up by the next pass', { skip }, async (t) => {
   const { dir, here, there, signal } = await twoTrees(t);
@@ -162,8 +149,9 @@ t.test('names that lead out of the tree are refused by the destination', { skip 
     const [near, far] = await streamPair();
     const received = outcomeOf(receiveTree(there, far, { signal }));
     const wire = new Wire(near);
-    await wire.send(Kind.names, Buffer.from(`g${path}\0`));
     await wire.sendJson(Kind.begin, { run: 'listed' });
+    await wire.send(Kind.names, Buffer.from(`g${path}\0`));
+    await wire.send(Kind.listed);
     t.equal(codeOf(await received), 'FILES_MISMATCH', path);
     near.destroy();
   }

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { mappedFiles } from '../../../migrator/files/mapped-files.ts';
+import { mappedBelow, mappedBy } from '../../../migrator/files/mapped-files.ts';
 import { whyNotHere } from './why-not-here.ts';
 
 const MAPS = `
@@ -26,9 +26,9 @@ t.test(
     const child = spawn('python3', ['-c', MAPS, dir], { stdio: ['pipe', 'pipe', 'inherit'] });
     t.teardown(() => child.kill('SIGKILL'));
     await once(child.stdout, 'data');
-    const pids = [child.pid ?? 0];
-    t.same([...(await mappedFiles(dir, dir, pids))], ['deep/shared']);
-    t.same([...(await mappedFiles(join(dir, 'deep'), `${dir}/deep/`, pids))], ['shared']);
-    t.same([...(await mappedFiles(dir, '/elsewhere', pids))], []);
+    const mapped = await mappedBy([child.pid ?? 0]);
+    t.same([...mappedBelow(dir, dir, mapped)], ['deep/shared']);
+    t.same([...mappedBelow(join(dir, 'deep'), `${dir}/deep/`, mapped)], ['shared']);
+    t.same([...mappedBelow(dir, '/elsewhere', mapped)], []);
   },
 );

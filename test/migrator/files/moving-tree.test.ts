@@ -43,6 +43,12 @@ for (let seed = FIRST; seed < FIRST + SEEDS; seed++) {
     const tree = await MovingTree.open(here, { log, signal, walk });
     t.teardown(() => tree.close());
 
+    const ready: Promise<unknown>[] = [];
+    const getReady = async () => {
+      const [near, far] = await streamPair();
+      ready.push(receiveTree(there, far, { signal }));
+      await tree.getReady(async () => near, signal);
+    };
     const pass = async (running: boolean, meanwhile: () => Promise<void> = async () => {}) => {
       let received: Promise<unknown> = Promise.resolve();
       const open = async () => {
@@ -67,9 +73,12 @@ for (let seed = FIRST; seed < FIRST + SEEDS; seed++) {
         });
         done.push('-- passed');
       }
+      const isReady = random(3) > 0;
+      if (isReady) await getReady();
       change(random(25));
       await pass(false);
-      done.push('-- frozen');
+      await Promise.all(ready);
+      done.push(isReady ? '-- frozen, was ready' : '-- frozen');
       const differing = differences(fullListing(here), fullListing(there));
       t.same(differing, [], `round ${round}`);
       if (differing.length > 0) return t.comment(done.slice(-100).join('\n'));
