@@ -109,15 +109,16 @@ export class WayThere {
     this.#tally.carried(carried);
   }
 
-  /** What the destination has mounted by then the last files cannot harm: so it is first. */
+  /** The source first: the lease of what stands by is not to run while files are sent. */
   async #standBy(): Promise<void> {
     const { order, source, destination } = this.#context;
     const carried = await this.#steps.make(
       Step.standBy,
       Deadlines.standByMs,
       async (signal) => {
+        const carried = await source.getReady(order.id, signal);
         await destination.standBy(order.id, signal);
-        return source.getReady(order.id, signal);
+        return carried;
       },
       ({ fileBytes }) => ({ fileBytes }),
     );

@@ -44,7 +44,7 @@ export class Bringing {
     return this.#bring(id, container, Deadlines.bringMs, 'sendAhead');
   }
 
-  /** While it still runs: the freeze is next. @throws HoldfastError as `ahead` */
+  /** Shortly before the freeze. @throws HoldfastError as `ahead` */
   getReady(id: string, container: string): Promise<BringReply> {
     return this.#bring(id, container, Deadlines.standByMs, 'getReady');
   }

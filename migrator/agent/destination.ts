@@ -96,7 +96,6 @@ export class DestinationSide {
     const { container } = this.#record(id, 'stand-by', [Phase.prepared]);
     await this.#host.turns.take(id, container, Deadlines.standByMs, async (signal) => {
       this.#record(id, 'stand-by', [Phase.prepared]);
-      this.takingIn.refuseUnlessOver(id, 'stand-by');
       const workspace = this.#host.workspaces.of(id);
       await engineOf(this.#host, container).belongings?.standBy(container, workspace, signal);
       this.#arrivals.stoodBy(id);

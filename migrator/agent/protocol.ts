@@ -18,8 +18,8 @@ import { LEAST_RATE_BPS } from '../rate.ts';
  * | `POST /v1/migrations/ID/connect` | source | gateway |
  * | `POST /v1/migrations/ID/bring` | source | gateway: send ahead what the container owns besides its memory |
  * | `POST /v1/migrations/ID/pre-copy` | source | gateway; `bring` may be under way meanwhile |
+ * | `POST /v1/migrations/ID/get-ready` | source | gateway: what has changed goes along, and the rest stands ready |
  * | `POST /v1/migrations/ID/stand-by` | destination | gateway: the freeze is next |
- * | `POST /v1/migrations/ID/get-ready` | source | gateway: so it is, and the destination stands by |
  * | `POST /v1/migrations/ID/freeze` | source | gateway |
  * | `POST /v1/migrations/ID/dump` | source | gateway |
  * | `POST /v1/migrations/ID/send` | source | gateway |
@@ -110,7 +110,7 @@ export const Footprint = Type.Object({
 });
 
 export const ExamineRequest = Type.Object({ container: Type.String() });
-/** `brings`: whether the container has belongings, so that `bring`, `stand-by` and `get-ready` are to be called. */
+/** `brings`: whether the container has belongings, so that `bring`, `get-ready` and `stand-by` are to be called. */
 export const ExamineReply = Type.Object({
   footprint: Footprint,
   findings: Type.Array(Finding),

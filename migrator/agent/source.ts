@@ -90,7 +90,7 @@ export class SourceSide {
     return this.#bringing.ahead(id, container);
   }
 
-  /** The destination stands by: have this end ready for the freeze as well. */
+  /** Shortly before the freeze, beside nothing else: what is left of what is brought is sent, or stands ready. */
   async getReady(id: string): Promise<BringReply> {
     const { container } = this.#record(id, 'get-ready', Phase.connected);
     return this.#bringing.getReady(id, container);

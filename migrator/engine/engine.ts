@@ -102,8 +102,8 @@ export interface Belongings {
   /** Source, while the app runs. May be repeated: what is there already is not sent again. */
   sendAhead(name: string, workspace: Workspace, carrier: Carrier, signal: AbortSignal): Promise<CarriedBytes>;
   /**
-   * Source, shortly before the freeze, once the destination stands by: what has changed since, and whatever of `sendRest`
-   * need not wait for the freeze. What then stands ready goes with `sendRest`, `letGo`, or after a while by itself.
+   * Source, shortly before the freeze: what has changed since, and whatever of `sendRest` need not wait for the freeze.
+   * Streams may stay open for that; what stands ready goes with `sendRest`, `letGo`, or after a while by itself.
    */
   getReady(name: string, workspace: Workspace, carrier: Carrier, signal: AbortSignal): Promise<CarriedBytes>;
   /** Source, container frozen, while it is dumped: what has changed since. */

@@ -182,8 +182,7 @@ export class World implements Gate, Placements {
         }),
       getReady: async () => {
         await call('getReady', () => {
-          if (this.belongings !== 'standing by')
-            this.violations.push('ready before the destination stands by');
+          if (this.belongings !== 'brought') this.violations.push('ready without what came first');
         });
         return { layerBytes: 0, fileBytes: 0, bytesSent: 5 };
       },

@@ -28,8 +28,8 @@ import { type Tree, treesOf, WRITTEN } from './trees.ts';
 /** Streams besides those of the trees. */
 export const What = { image: 'image', container: 'container' } as const;
 
-/** Files stand ready for no longer than any hold lasts; then the last pass begins like any other. */
-const READY_MS = 120_000;
+/** Longer than any hold lasts, and the pass after it. */
+const READY_MS = 600_000;
 
 /** A container on its way to another host. */
 interface Leave {

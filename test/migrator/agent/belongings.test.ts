@@ -213,11 +213,12 @@ t.test(
 t.test('no restore begins while anything is still being brought', async (t) => {
   const hosts = await twoHostsWithFiles(t);
   const { a, b } = hosts;
-  await migrateUpTo('connect', hosts);
+  await migrateUpTo('freeze', hosts);
   const hangs = hangAt(b, 'received');
-  const brought = t.rejects(a.agent.bring('m1', soon()), { code: 'INTERRUPTED' });
+  await a.agent.dump('m1', DumpMemory.inImages, soon());
+  const sent = t.rejects(a.agent.send('m1', soon()), { code: 'INTERRUPTED' });
   await hangs;
-  await t.rejects(b.agent.standBy('m1', soon()), { code: 'MIGRATION_PHASE' });
+  await t.rejects(b.agent.restore('m1', soon()), { code: 'MIGRATION_PHASE' });
   await b.agent.discard('m1', soon());
-  await brought;
+  await sent;
 });

@@ -133,8 +133,8 @@ export async function migrateUpTo(
     | 'prepare'
     | 'connect'
     | 'bring'
-    | 'stand-by'
     | 'get-ready'
+    | 'stand-by'
     | 'freeze'
     | 'dump'
     | 'send'
@@ -151,8 +151,8 @@ export async function migrateUpTo(
     ['prepare', () => b.agent.prepare(id, { container: APP, leaseMs }, soon())],
     ['connect', () => a.agent.connect(id, { container: APP, to: b.agent.url }, soon())],
     ['bring', async () => brings && (await a.agent.bring(id, soon()))],
-    ['stand-by', async () => brings && (await b.agent.standBy(id, soon()))],
     ['get-ready', async () => brings && (await a.agent.getReady(id, soon()))],
+    ['stand-by', async () => brings && (await b.agent.standBy(id, soon()))],
     ['freeze', () => a.agent.freeze(id, soon())],
     ['dump', () => a.agent.dump(id, DumpMemory.inImages, soon())],
     ['send', () => a.agent.send(id, soon())],
