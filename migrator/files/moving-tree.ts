@@ -135,7 +135,7 @@ export class MovingTree {
     const { whole, listing } = pass;
     const isEmpty = !whole && listing.paths.size === 0;
     const standing = ready?.stands ? ready : undefined;
-    if (isEmpty && standing === undefined) return NOTHING;
+    if (isEmpty) return (await standing?.dismiss(options.signal)) ?? NOTHING;
     if (standing !== undefined && !whole && listing.sparse.size === 0) return standing.send(listing, options);
     await standing?.dismiss(options.signal);
     return sendPass(this.#dir, await open(), pass, options);

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { type Listing, NO_LISTING } from './listing.ts';
+import type { Listing } from './listing.ts';
 import { Run } from './rsync-run.ts';
 import { type CrossedBytes, type SendOptions, sendListed, toItsEnd } from './send-pass.ts';
 import { SendingRun } from './sending-run.ts';
@@ -52,21 +52,23 @@ export class ReadyPass {
    * @throws HoldfastError what `sendPass` throws
    */
   async send(listing: Listing, { signal, running }: SendOptions): Promise<CrossedBytes> {
+    const { paths } = listing;
+    return this.#end(signal, () => sendListed(this.#wire, this.#run, { names: listing, paths }, { running }));
+  }
+
+  /** It is not needed. Settles when the destination is through with it. @throws HoldfastError what `sendPass` throws */
+  async dismiss(signal: AbortSignal): Promise<CrossedBytes> {
+    return this.#end(signal, () => this.#run.dismiss());
+  }
+
+  async #end(signal: AbortSignal, how: () => Promise<void>): Promise<CrossedBytes> {
     this.#stands = false;
     this.#signal.removeEventListener('abort', this.#giveUp);
-    const { paths } = listing;
     try {
-      return await toItsEnd(this.#wire, signal, () =>
-        sendListed(this.#wire, this.#run, { names: listing, paths }, { running }),
-      );
+      return await toItsEnd(this.#wire, signal, how);
     } finally {
       await this.#run.stop();
     }
-  }
-
-  /** It is not needed: the destination is to know it, and to be through with it. */
-  async dismiss(signal: AbortSignal): Promise<void> {
-    await this.send(NO_LISTING, { signal, running: false });
   }
 
   /** Settles when nothing of it is left at this end. */

@@ -39,7 +39,9 @@ export async function receiveTree(dir: string, stream: Duplex, options: ReceiveO
       const { kind, payload } = await wire.next();
       if (kind === Kind.over) break;
       if (kind !== Kind.begin) throw outOfTurn(kind);
-      if (await receiveRun(dir, wire, runIn(payload), options)) hasChanged = true;
+      const end = await receiveRun(dir, wire, runIn(payload), options);
+      if (end === RunEnd.dismissed) break;
+      hasChanged = true;
     }
     wire.end();
     return { sentBytes: wire.sentBytes, receivedBytes: wire.receivedBytes, hasChanged };
@@ -57,15 +59,18 @@ function runIn(payload: Buffer): Run {
   return run;
 }
 
-/**
- * One that goes by a list has its rsync start at once, and wait for it: that may be long after.
- *
- * @returns whether it was told of anything to write or delete
- */
-async function receiveRun(dir: string, wire: Wire, run: Run, options: ReceiveOptions): Promise<boolean> {
+const RunEnd = {
+  carriedOut: 'carried-out',
+  /** The source had nothing for it, nor for any other. */
+  dismissed: 'dismissed',
+} as const;
+type RunEnd = (typeof RunEnd)[keyof typeof RunEnd];
+
+/** One that goes by a list has its rsync start at once, and wait for it: that may be long after. */
+async function receiveRun(dir: string, wire: Wire, run: Run, options: ReceiveOptions): Promise<RunEnd> {
   if (run === Run.whole) await loosenAll(dir, options.signal);
   const listing = new ListingReader();
-  let isTold = !hasList(run);
+  let isDismissible = hasList(run);
   const server = startServer(dir, run);
   try {
     const verdict = tellVerdict(dir, wire, server, options);
@@ -75,15 +80,17 @@ async function receiveRun(dir: string, wire: Wire, run: Run, options: ReceiveOpt
       if (kind === Kind.end) break;
       if (kind === Kind.names) listing.add(payload);
       else if (kind === Kind.data) await giveTo(server.heard, payload);
-      else if (kind !== Kind.listed) throw outOfTurn(kind);
-      else {
+      else if (kind === Kind.listed) {
+        isDismissible = false;
         listing.makeWay(dir);
-        isTold = true;
-      }
+      } else if (kind === Kind.over && isDismissible) {
+        server.kill();
+        return RunEnd.dismissed;
+      } else throw outOfTurn(kind);
     }
     server.heard.end();
     await verdict;
-    return isTold;
+    return RunEnd.carriedOut;
   } finally {
     server.stop();
     await server.ended.catch(() => {});

@@ -15,6 +15,8 @@ export interface RsyncProcess {
   readonly ended: Promise<RsyncEnd>;
   /** Have it end; it takes its temporary files with it. */
   stop(): void;
+  /** End one at once that has not been told of anything to do. */
+  kill(): void;
 }
 
 const KEPT_BYTES = 64 * 1024;
@@ -79,6 +81,9 @@ function rsyncProcess(
     heard,
     list,
     ended,
+    kill() {
+      if (!isOver) kill('SIGKILL');
+    },
     stop() {
       if (isOver) return;
       kill('SIGTERM');

@@ -59,6 +59,13 @@ export class SendingRun {
     }
   }
 
+  /** It is not needed: settles when it has ended at this end, without having sent anything. */
+  async dismiss(): Promise<void> {
+    this.#client.kill();
+    await this.ended;
+    await this.#outgoing.catch(() => {});
+  }
+
   /** Settles when nothing of it is left at this end. */
   async stop(): Promise<void> {
     this.#client.stop();

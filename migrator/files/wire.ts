@@ -16,7 +16,7 @@ export const Kind = {
   end: 3,
   /** Destination: its rsync has ended, with an error or without. May come before `end` when it failed. */
   ended: 4,
-  /** Source: there are no more runs. */
+  /** Source: there are no more runs, and nothing for one that waits for its list. */
   over: 5,
   /** Source, in a run with a list: a part of what is on it, see listing.ts. */
   names: 6,
