@@ -77,7 +77,12 @@ async function receiveRun(dir: string, wire: Wire, run: Run, options: ReceiveOpt
     verdict.catch(() => {});
     for (;;) {
       const { kind, payload } = await wire.next();
-      if (kind === Kind.end) break;
+      if (kind === Kind.end) {
+        const { hasSucceeded } = parseJson(payload) as { hasSucceeded?: unknown };
+        // It has said goodbye, and would sleep for 20 ms before it looks whether its other half has ended.
+        if (hasSucceeded === true && hasList(run)) server.discharge();
+        break;
+      }
       if (kind === Kind.names) listing.add(payload);
       else if (kind === Kind.data) await giveTo(server.heard, payload);
       else if (kind === Kind.listed) {

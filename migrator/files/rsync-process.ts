@@ -17,6 +17,8 @@ export interface RsyncProcess {
   stop(): void;
   /** End one at once that has not been told of anything to do. */
   kill(): void;
+  /** The other end has heard its goodbye, so its work is done: have it end at once, and well. */
+  discharge(): void;
 }
 
 const KEPT_BYTES = 64 * 1024;
@@ -33,6 +35,7 @@ export function startClient(dir: string, run: Run): RsyncProcess {
     detached: true,
   });
   const link = child.stdio[3] as Duplex;
+  child.once('exit', () => link.end()); // Ends the relay.
   return rsyncProcess(child, link, link, hasList(run) ? (child.stdin as Writable) : undefined);
 }
 
@@ -60,6 +63,7 @@ function rsyncProcess(
   });
   let killer: NodeJS.Timeout | undefined;
   let isOver = false;
+  let isDischarged = false;
   const kill = (signal: NodeJS.Signals) => {
     if (child.pid === undefined) return;
     try {
@@ -70,7 +74,7 @@ function rsyncProcess(
   };
   const ended = new Promise<RsyncEnd>((resolve, reject) => {
     child.once('error', (cause: NodeJS.ErrnoException) => reject(cannotStart(cause)));
-    child.once('close', (code) => resolve({ code: code ?? -1, said: words }));
+    child.once('close', (code) => resolve({ code: code ?? (isDischarged ? 0 : -1), said: words }));
   }).finally(() => {
     isOver = true;
     clearTimeout(killer);
@@ -82,6 +86,10 @@ function rsyncProcess(
     list,
     ended,
     kill() {
+      if (!isOver) kill('SIGKILL');
+    },
+    discharge() {
+      isDischarged = true;
       if (!isOver) kill('SIGKILL');
     },
     stop() {

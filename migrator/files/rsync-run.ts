@@ -39,9 +39,10 @@ const ALIKE = [
  * Never -S with --inplace: rsync 3.2.7 leaves the last bytes as they were where the new ones are zeros. And not
  * --delete-missing-args: with the fixes that Debian 12 has in it, it stops at what is missing.
  */
+const BLOCK_BYTES = 16 * 1024;
 const SHAPES: Readonly<Record<Run, readonly string[]>> = {
   [Run.whole]: ['rS', '--delete-during', '--ignore-errors'],
-  [Run.listed]: ['IR', '--inplace'],
+  [Run.listed]: ['IR', '--inplace', `--block-size=${BLOCK_BYTES}`],
   [Run.sparse]: ['SIR'],
 };
 
@@ -55,8 +56,11 @@ export function hasList(run: Run): boolean {
  */
 const ABILITIES = 'e.LsfxCIvu';
 
-/** Joins rsync's standard streams with descriptor 3, both ways; ends when the other end has said all. */
-const RELAY = 'exec 5<&0; cat <&5 >&3 & exec cat <&3';
+/**
+ * Joins rsync's standard streams with descriptor 3, both ways. What rsync takes for its remote shell has ended by the time
+ * it waits for it: it would look only every 20 ms.
+ */
+const RELAY = 'exec 5<&0; cat <&5 >&3 & cat <&3 &';
 
 /** In the directory that is sent; a list comes on standard input, each path ended by a NUL. */
 export function clientArguments(run: Run): string[] {

@@ -51,7 +51,7 @@ export class SendingRun {
       this.#client.list?.end(filesFrom(paths));
       const end = await this.#client.ended;
       await this.#outgoing;
-      await this.#wire.send(Kind.end);
+      await this.#wire.sendJson(Kind.end, { hasSucceeded: end.code === 0 });
       const error = rsyncError(endOfRun(end, await this.#verdict), { running });
       if (error !== undefined) throw error;
     } finally {
