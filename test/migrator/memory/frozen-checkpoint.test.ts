@@ -296,6 +296,7 @@ t.test('memory that cannot be read any more is told, not made up', async (t) => 
     }),
     { code: 'MEMORY_UNREADABLE', message: /is in the checkpoint and not in the container/ },
   );
+  await Promise.all(ends.outcomes); // Who takes it in may still be writing into the directory, which is removed next.
 });
 
 t.test('a page that was left in place and is not there is told', async (t) => {
