@@ -2,13 +2,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DumpMemory } from '../engine/engine.ts';
 import { HoldfastError } from '../errors.ts';
 import { instanceLost, isInstanceLost } from '../loss.ts';
-import { answerMemory } from '../memory/frozen-memory.ts';
-import { Effort, threadsFor } from '../memory/pace.ts';
+import { threadsFor } from '../memory/pace.ts';
 import { PageReaders } from '../memory/page-readers.ts';
 import { whyNotRead } from '../memory/system-page.ts';
 import type { Traffic } from '../transfer/traffic.ts';
 import { Bringing } from './bringing.ts';
 import { Deadlines } from './deadlines.ts';
+import { FrozenReadings } from './frozen-readings.ts';
 import { hastily, prepareHaste } from './haste.ts';
 import {
   engineOf,
@@ -40,13 +40,13 @@ export class SourceSide {
   readonly #peers = new Map<string, Peer>();
   readonly #bringing: Bringing;
   readonly #sendings: Sendings;
-  /** Whoever reads the memory of what is frozen is told when it will be no more. */
-  readonly #frozen = new Map<string, AbortController>();
+  readonly #readings: FrozenReadings;
 
   constructor(host: HostContext) {
     this.#host = host;
     this.#bringing = new Bringing(host);
     this.#sendings = new Sendings(this.#bringing);
+    this.#readings = new FrozenReadings(host);
   }
 
   async examine(id: string, container: string): Promise<ExamineReply> {
@@ -174,23 +174,8 @@ export class SourceSide {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<void> {
-    const { container, limitRateBps } = this.#record(id, 'memory', Phase.frozen);
-    const processes = () => engineOf(this.#host, container).processes(container);
-    const signal = this.#whileFrozen(id);
-    // Those of the migration stand ready; an agent that was restarted meanwhile has none.
-    const peer = this.#peers.get(id);
-    const readers = peer?.readers ?? new PageReaders({ most: threadsFor(this.#host.memory?.workers) });
-    const flow = peer?.flow ?? this.#host.link.flow(request.socket.remoteAddress ?? '', limitRateBps);
-    readers.effort = Effort.behind;
-    try {
-      const { seen } = peer ?? {};
-      await answerMemory(request, response, { processes, readers, flow, traffic, seen, signal });
-    } finally {
-      if (!peer) {
-        flow.close();
-        await readers.close();
-      }
-    }
+    const record = this.#record(id, 'memory', Phase.frozen);
+    await this.#readings.answer(record, { peer: this.#peers.get(id), traffic }, request, response);
   }
 
   /**
@@ -212,7 +197,7 @@ export class SourceSide {
       if (isOver(record) || record.phase === Phase.finishing) throw migrationOver(id, record.phase);
       if (record.phase !== Phase.connected) {
         await this.#host.records.note({ ...record, phase: Phase.thawing });
-        this.#stopReading(id);
+        this.#readings.stop(id);
         await this.#wake(record, signal);
       }
       await this.#end(record, Phase.thawed);
@@ -230,7 +215,7 @@ export class SourceSide {
         throw migrationOver(id, record.phase);
       }
       await this.#host.records.note({ ...record, phase: Phase.finishing });
-      this.#stopReading(id);
+      this.#readings.stop(id);
       await engineOf(this.#host, record.container).remove(record.container, signal);
       await this.#end(record, Phase.finished);
     });
@@ -251,7 +236,7 @@ export class SourceSide {
     this.#bringing.close();
     for (const peer of this.#peers.values()) peer.close();
     this.#peers.clear();
-    for (const id of [...this.#frozen.keys()]) this.#stopReading(id);
+    this.#readings.close();
   }
 
   /** What was frozen and has been killed by somebody else is this migration's no more: the container may be started anew. */
@@ -283,22 +268,6 @@ export class SourceSide {
     this.#peers.delete(record.id);
     await this.#host.records.save({ ...record, phase });
     await this.#host.workspaces.remove(record.id);
-  }
-
-  /** Fires when what is frozen here will be no more. */
-  #whileFrozen(id: string): AbortSignal {
-    const frozen = this.#frozen.get(id) ?? new AbortController();
-    this.#frozen.set(id, frozen);
-    return frozen.signal;
-  }
-
-  #stopReading(id: string): void {
-    const reason = new HoldfastError(
-      'MIGRATION_OVER',
-      `what migration ${id} had frozen is not frozen any more`,
-    );
-    this.#frozen.get(id)?.abort(reason);
-    this.#frozen.delete(id);
   }
 
   #record(id: string, call: string, phase?: Phase): MigrationRecord {
