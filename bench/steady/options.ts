@@ -13,7 +13,7 @@ export interface SteadyOptions {
 }
 
 const keys = proxies.map(({ key }) => key);
-const USUAL = { rounds: '8', seconds: '2' };
+const USUAL = { rounds: '20', seconds: '2' };
 const QUICK = { rounds: '2', seconds: '1' };
 
 export const HELP = `npm run bench:steady -- [options]

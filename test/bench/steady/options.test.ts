@@ -5,7 +5,7 @@ import { proxies } from '../../../bench/steady/proxies.ts';
 const keys = proxies.map(({ key }) => key);
 
 t.test('without options every proxy is measured in eight rounds, for two seconds each time', async (t) => {
-  t.same(parseSteadyOptions([]), { proxies: keys, rounds: 8, seconds: 2, connections: 64, json: false });
+  t.same(parseSteadyOptions([]), { proxies: keys, rounds: 20, seconds: 2, connections: 64, json: false });
 });
 
 t.test('HAProxy alone comes right before HAProxy under Holdfast, whatever the order asked for', async (t) => {
