@@ -97,6 +97,8 @@ export class Arriving {
       });
     });
     never.catch(() => {}); // After the wait it is the restore's to tell.
+    // Docker may have died: the runtime, which lives on, is not to restore what nobody waits for any more.
+    started.catch(() => announcement.callOff()).catch(() => {});
     await Promise.race([announcement.waiting(signal), never]);
     await this.#options.places.learn(name, id);
   }

@@ -60,12 +60,18 @@ async function inHand(
   return isOurs ? found : undefined;
 }
 
-/** End a restore of this container that hangs in the runtime, and CRIU with it. */
+/** What a runtime is called for while a container comes here: the wrapper's `create`, and what becomes of it. */
+const COMMANDS = ['create', 'restore'];
+
+/**
+ * End a restore of this container in the runtime, and CRIU with it, wherever it stands: one that has been ordered and not begun
+ * would begin although nobody waits for it any more.
+ */
 export async function killRestore(id: string): Promise<void> {
   for (const pid of await readdir('/proc')) {
     if (!/^\d+$/.test(pid)) continue;
     const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
-    if (!words.includes('restore') || !words.includes(id)) continue;
+    if (!words.includes(id) || !COMMANDS.some((command) => words.includes(command))) continue;
     for (const each of await descendants(Number(pid))) killQuietly(each);
     killQuietly(Number(pid));
   }
