@@ -35,7 +35,7 @@ export async function dumpArgs(
   const external = [...(await outerMounts(record)), ...outerNamespaces(record)];
   return [
     ...['dump', '--tree', `${pid}`, '--leave-running', '--root', config.rootfs],
-    ...['--images-dir', imagesDir, '--work-dir', workDir, '--log-file', DUMP_LOG, '-v4'],
+    ...['--images-dir', imagesDir, '--work-dir', workDir, '--log-file', DUMP_LOG, '-v3'],
     ...[
       '--freeze-cgroup',
       frozenIn,
