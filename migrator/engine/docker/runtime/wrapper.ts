@@ -118,9 +118,16 @@ if [ "$command" != create ] && [ -p "$dir/${Announced.begun}" ]; then
     exit 0
   fi
 fi
-# Where runc was killed, it has left the root file system mounted, and would delete what is in it.
-[ "$command" != delete ] || [ ! -d "$root/$id/criu-root" ] || umount -R -l "$root/$id/criu-root" 2>/dev/null
-[ "$command" = create ] || exec runc "$@"
+[ "$command" = create ] || [ "$command" = delete ] || exec runc "$@"
+if [ "$command" = delete ]; then
+  # Where runc was killed, it has left the root file system mounted, and would delete what is in it; and it has made cgroups
+  # that it knows nothing of.
+  [ ! -d "$root/$id/criu-root" ] || umount -R -l "$root/$id/criu-root" 2>/dev/null
+  runc "$@"
+  ended=$?
+  find /sys/fs/cgroup -depth -type d -path "*$id*" -exec rmdir {} + 2>/dev/null
+  exit "$ended"
+fi
 
 [ -p "$dir/${Announced.order}" ] && [ ! -e "$dir/${Announced.waiting}" ] || fail 'its move to this host is over'
 # To open a FIFO for reading alone waits for a writer, who may have died. With the end of the last writer reading ends.
