@@ -54,11 +54,15 @@ export function hostFaults(strategy: Strategy): Fault[] {
     {
       name: 'the link between the hosts is cut while pages come, and mended',
       ...paging(strategy, async (scene) => {
-        await scene.part();
         const source = `${scene.host(scene.here).address}:${AGENT_PORT}`;
+        const connections = async () =>
+          Number(await scene.sh(scene.there, `ss -Htn state established dst ${source} | wc -l`));
+        const before = await connections();
+        await scene.part();
+        // Not all of them: on one that nothing is asked on, a cut is not noticed.
         await eventually(
-          'the destination to give up its connections to the source',
-          async () => (await scene.sh(scene.there, `ss -Htn state established dst ${source}`)) === '',
+          'the destination to give up a connection to the source',
+          async () => (await connections()) < before,
         );
         await scene.rejoin();
       }),
