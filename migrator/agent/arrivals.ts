@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { hastily, prepareHaste } from '../haste.ts';
 import { PARENT_DIR } from '../memory/parent.ts';
 import { downloadImages } from '../transfer/download.ts';
 import { KeptPages } from '../transfer/kept-pages.ts';
 import { Deadlines } from './deadlines.ts';
-import { hastily, prepareHaste } from './haste.ts';
 import { type HostContext, wrongPhase } from './host.ts';
 import { type Leases, leasedRecord } from './lease.ts';
 import { Upload } from './protocol.ts';

@@ -2,9 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { anySignal } from '../any-signal.ts';
 import type { Footprint } from '../engine/engine.ts';
 import { HoldfastError } from '../errors.ts';
+import { hastily } from '../haste.ts';
 import { Arrivals } from './arrivals.ts';
 import { Deadlines } from './deadlines.ts';
-import { hastily } from './haste.ts';
 import {
   engineOf,
   type HostContext,

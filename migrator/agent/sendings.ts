@@ -1,6 +1,6 @@
 import { HoldfastError } from '../errors.ts';
+import { hastily } from '../haste.ts';
 import type { Bringing } from './bringing.ts';
-import { hastily } from './haste.ts';
 import type { Checkpoint, Peer } from './peer.ts';
 import type { SendReply } from './protocol.ts';
 

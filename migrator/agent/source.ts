@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DumpMemory } from '../engine/engine.ts';
 import { HoldfastError } from '../errors.ts';
+import { hastily, prepareHaste } from '../haste.ts';
 import { instanceLost, isInstanceLost } from '../loss.ts';
 import { threadsFor } from '../memory/pace.ts';
 import { PageReaders } from '../memory/page-readers.ts';
@@ -9,7 +10,6 @@ import type { Traffic } from '../transfer/traffic.ts';
 import { Bringing } from './bringing.ts';
 import { Deadlines } from './deadlines.ts';
 import { FrozenReadings } from './frozen-readings.ts';
-import { hastily, prepareHaste } from './haste.ts';
 import {
   engineOf,
   type HostContext,

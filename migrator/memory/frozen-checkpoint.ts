@@ -3,6 +3,7 @@ import type { BufferStore } from '../transfer/buffers.ts';
 import { PAGE_BYTES } from '../transfer/frame.ts';
 import { readImages } from '../transfer/image-reader.ts';
 import type { Piece } from '../transfer/piece.ts';
+import { within } from '../within.ts';
 import { BLOCK_PAGES, PageState, type ReadSlot } from './block.ts';
 import { changedPages } from './changed-pages.ts';
 import { FrozenProcesses } from './frozen-processes.ts';
@@ -61,7 +62,7 @@ export async function* frozenCheckpoint(options: FrozenCheckpoint): AsyncGenerat
     following?.seen.follow(frozen);
     readers.effort = Effort.behind;
     if (index.byContent) yield* lookAhead(frozen, looked, options);
-    await orAborted(written, signal);
+    await within(written, signal);
     readers.effort = Effort.full;
     const images = readImages(dir, buffers, { signal });
     const left = new LeftMemory(frozen, { readers, tables, hashed: index.byContent, signal });
@@ -137,13 +138,4 @@ function* takeWhile<T>(items: Iterable<T>, goesOn: () => boolean): Generator<T> 
     if (!goesOn()) return;
     yield item;
   }
-}
-
-function orAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const abandon = () => reject(signal.reason);
-    if (signal.aborted) abandon();
-    signal.addEventListener('abort', abandon, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abandon));
-  });
 }

@@ -11,6 +11,7 @@ const CPU = { crowded: 0.3, idle: 0.1 } as const;
 const MEMORY_CROWDED = 0.1;
 /** One thread that never rests: the longer a round takes, the more is left for the freeze. Its priority is low. */
 const LEAST = 1;
+
 /** How much of the host the readers take. */
 export const Effort = {
   /** What it can spare: the app runs, and is not to suffer. */

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { processStart } from '../engine/oci/processes.ts';
 import { type ErrorBody, fromErrorBody, HoldfastError, toErrorBody } from '../errors.ts';
+import { leisurely } from '../haste.ts';
 import { pagerFailed } from './errors.ts';
 import {
   ENDS,
@@ -44,12 +45,14 @@ export async function startPager(settings: PagerSettings, signal: AbortSignal): 
   const log = openSync(path.join(workDir, PagerFile.log), 'a', 0o600);
   let child: ReturnType<typeof spawn>;
   try {
-    child = spawn(process.execPath, [...process.execArgv, PROGRAM], {
-      // Not in the agent's group, and without a pipe to it: nothing breaks in it when the agent is killed.
-      detached: true,
-      stdio: ['pipe', 'pipe', log],
-      cwd: workDir,
-    });
+    const start = () =>
+      spawn(process.execPath, [...process.execArgv, PROGRAM], {
+        // Not in the agent's group, and without a pipe to it: nothing breaks in it when the agent is killed.
+        detached: true,
+        stdio: ['pipe', 'pipe', log],
+        cwd: workDir,
+      });
+    child = leisurely(start); // Its daemon is never to go first.
   } finally {
     closeSync(log);
   }

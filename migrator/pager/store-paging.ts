@@ -1,4 +1,6 @@
+import { anySignal } from '../any-signal.ts';
 import { PAGE_BYTES } from '../transfer/frame.ts';
+import { within } from '../within.ts';
 import { Daemon } from './daemon.ts';
 import { pagerFailed } from './errors.ts';
 import { fence } from './fence.ts';
@@ -51,16 +53,10 @@ export class StorePaging {
    */
   async run(signal: AbortSignal): Promise<void> {
     const daemon = this.#daemon;
-    let deadline: NodeJS.Timeout | undefined;
-    let abandon = () => {};
-    const given = new Promise<never>((_, reject) => {
-      abandon = () => reject(signal.reason);
-      signal.addEventListener('abort', abandon, { once: true });
-      if (signal.aborted) abandon();
-      deadline = setTimeout(() => reject(pagerFailed('its pages are not over')), OVER_WITHIN_MS);
-    });
+    const late = new AbortController();
+    const deadline = setTimeout(() => late.abort(pagerFailed('its pages are not over')), OVER_WITHIN_MS);
     try {
-      const code = await Promise.race([daemon.ended, given]);
+      const code = await within(daemon.ended, anySignal([signal, late.signal]));
       if (code !== 0) throw pagerFailed(`criu lazy-pages ended with ${code}: ${await daemon.lastWords()}`);
       this.#endedAt = performance.now();
     } catch (error) {
@@ -70,7 +66,6 @@ export class StorePaging {
       throw error;
     } finally {
       clearTimeout(deadline);
-      signal.removeEventListener('abort', abandon);
     }
   }
 }

@@ -2,11 +2,21 @@ import t from 'tap';
 import { fetchesOnDemand, Strategy } from '../../migrator/events.ts';
 import { parseLink } from '../lab/lab.ts';
 import { whyNoLab } from '../lab/needs-lab.ts';
-import { startSystem } from '../system/system.ts';
+import { type System, startSystem } from '../system/system.ts';
 import { nowMs } from '../workload/exchange.ts';
 import { RemoteLoad } from '../workload/remote-load.ts';
 
 const skip = await whyNoLab();
+
+/** See proc_pid_stat(5). */
+async function niceOfApp(system: System, host: string): Promise<string> {
+  const [{ pid } = { pid: 0 }] = await system.instances();
+  const signal = AbortSignal.timeout(10_000);
+  const fields = await system.lab
+    .host(host)
+    .exec('cut', ['-d', ' ', '-f', '19', `/proc/${pid}/stat`], { signal });
+  return fields.stdout.trim();
+}
 
 const moves = Object.values(Strategy).flatMap((strategy) => ['b', 'a'].map((to) => ({ to, strategy })));
 
@@ -23,6 +33,7 @@ t.test('an app moves to and fro under load, and nobody notices', { skip, timeout
       windows.push({ fromMs, toMs: nowMs() });
       t.equal(ended.outcome, 'succeeded', `to ${to}, ${strategy}: ${ended.error?.message ?? 'as ordered'}`);
       t.match(await system.instances(), [{ host: to, status: 'running' }], 'one instance, and it runs there');
+      t.equal(await niceOfApp(system, to), '0', 'with the priority it had');
       const { frozenMs = 0, holdMs = 0, totalMs, bytesSent = 0 } = ended.figures;
       const { fromSourceBytes = 0, fromStoreBytes = 0 } = ended.figures;
       const onDemand = fromSourceBytes + fromStoreBytes;

@@ -1,5 +1,5 @@
+import { within } from '../../within.ts';
 import type { RestartPolicy } from './hands.ts';
-import { within } from './image/within.ts';
 import type { DockerApi } from './settings/docker-api.ts';
 import type { InspectedState } from './settings/inspected.ts';
 

@@ -85,6 +85,7 @@ export async function dump(
     logDir: workDir,
     cwd: workDir,
     onAbort: OnAbort.leave,
+    goesFirst: true,
     signal,
   });
   // CRIU freezes the cgroup again before it lets go of the processes; if it crashed, it could not.

@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DumpServer, dismissDumpServer, dismissDumpServerOnceUp } from '../../criu/dump-server.ts';
 import { HoldfastError } from '../../errors.ts';
+import { leisurely } from '../../haste.ts';
 import { processStart } from './processes.ts';
 
 /**
@@ -38,6 +39,8 @@ export interface RunOptions {
   readonly cwd: string;
   readonly onAbort: OnAbort;
   readonly dumpServer?: DumpServer | undefined;
+  /** It is what a frozen app waits for: see `hastily`. */
+  readonly goesFirst?: boolean;
   /** Besides the agent's own. */
   readonly env?: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
@@ -58,7 +61,8 @@ export async function runOnRecord(
   if (signal.aborted) throw deadline(program, signal);
   const entry = reserve(recordFile);
   const env = { ...process.env, ...options.env };
-  const child = spawn(program, args, { stdio: 'ignore', detached: true, cwd: options.cwd, env });
+  const start = () => spawn(program, args, { stdio: 'ignore', detached: true, cwd: options.cwd, env });
+  const child = options.goesFirst ? start() : leisurely(start);
   // Before anything else can happen: a dump that nobody knows of could be thawed into.
   if (child.pid === undefined) entry.drop();
   else {

@@ -1,6 +1,6 @@
 import type Docker from 'dockerode';
+import { within } from '../../../within.ts';
 import type { Finding } from '../../engine.ts';
-import { within } from './within.ts';
 
 /**
  * Either end: what stands against moving images of this engine. With containerd's image store an image's id is that of

@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import { HoldfastError } from '../../../errors.ts';
+import { within } from '../../../within.ts';
 import { layersDiskFull, loadFailed } from './errors.ts';
-import { within } from './within.ts';
 
 /** What dockerd says of a load is a few lines. */
 const LONGEST_ANSWER_CHARS = 256 * 1024;

@@ -1,8 +1,8 @@
 import { mkdir, readdir, rm, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
+import { within } from '../../../within.ts';
 import { layersDiskFull } from './errors.ts';
 import { SpooledBlob } from './spooled-blob.ts';
-import { within } from './within.ts';
 
 /** What broken transfers left is of use for a while, and must not pile up. */
 const OLDEST_MS = 3 * 24 * 60 * 60 * 1000;

@@ -39,15 +39,30 @@ export async function hastily<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
+/** Have what this starts, before it returns, be no part of the haste: it may live longer, and is not what is waited for. */
+export function leisurely<T>(start: () => T): T {
+  if (underWay === 0) return start();
+  prioritize(usualNice);
+  try {
+    return start();
+  } finally {
+    prioritize(hastyNice());
+  }
+}
+
 function begin(): void {
   usualNice = getPriority();
-  prioritize(Math.min(NICE, usualNice));
+  prioritize(hastyNice());
   setFlagsFromString('--no-incremental-marking');
 }
 
 function end(): void {
   prioritize(usualNice);
   setFlagsFromString('--incremental-marking');
+}
+
+function hastyNice(): number {
+  return Math.min(NICE, usualNice);
 }
 
 /** On Linux this is of the main thread alone. Who may not is as slow as before. */
