@@ -2,12 +2,13 @@ import { getPriority, setPriority } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** As the pager's: an app that stands still is waited for, whatever else wants the processor. */
+/** An app that stands still is waited for, whatever else wants the processor. */
 const NICE = -10;
 
+/** Of this process when it began. */
+const usualNice = getPriority();
 /** Pieces of work under way. */
 let underWay = 0;
-let usualNice = 0;
 let collect: (() => void) | undefined;
 
 /**
@@ -41,28 +42,28 @@ export async function hastily<T>(work: () => Promise<T>): Promise<T> {
 
 /** Have what this starts, before it returns, be no part of the haste: it may live longer, and is not what is waited for. */
 export function leisurely<T>(start: () => T): T {
-  if (underWay === 0) return start();
+  const nice = getPriority();
   prioritize(usualNice);
   try {
     return start();
   } finally {
-    prioritize(hastyNice());
+    prioritize(nice);
   }
 }
 
+/** From now on this thread comes before others on this host. */
+export function goFirst(): void {
+  prioritize(Math.min(NICE, usualNice));
+}
+
 function begin(): void {
-  usualNice = getPriority();
-  prioritize(hastyNice());
+  goFirst();
   setFlagsFromString('--no-incremental-marking');
 }
 
 function end(): void {
   prioritize(usualNice);
   setFlagsFromString('--incremental-marking');
-}
-
-function hastyNice(): number {
-  return Math.min(NICE, usualNice);
 }
 
 /** On Linux this is of the main thread alone. Who may not is as slow as before. */

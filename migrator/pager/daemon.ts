@@ -4,6 +4,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import path from 'node:path';
 import { errorLines } from '../criu/errors.ts';
 import { readLog } from '../criu/log.ts';
+import { leisurely } from '../haste.ts';
 import { pagerFailed } from './errors.ts';
 import { PagerFile } from './protocol.ts';
 
@@ -63,12 +64,15 @@ export class Daemon {
     const criu = ['criu', 'lazy-pages', '-v1', '--log-file', PagerFile.daemonLog];
     const dirs = ['--images-dir', imagesDir, '--work-dir', workDir];
     const fds = ['--status-fd', '3', ...(asks ? ['--page-server', '--ps-socket', '4'] : [])];
-    const child = spawn('sh', ['-c', GUARD, 'guard', cgroupDir, ...criu, ...dirs, ...fds], {
-      // In a group of its own, to be killed with its guard and nothing else.
-      detached: true,
-      stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...(its ? [its] : [])],
-      cwd: workDir,
-    });
+    // It never rests, and would leave the app too little were it to go first.
+    const child = leisurely(() =>
+      spawn('sh', ['-c', GUARD, 'guard', cgroupDir, ...criu, ...dirs, ...fds], {
+        // In a group of its own, to be killed with its guard and nothing else.
+        detached: true,
+        stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...(its ? [its] : [])],
+        cwd: workDir,
+      }),
+    );
     its?.destroy(); // The child has its own.
     const daemon = new Daemon(child, ours, path.join(workDir, PagerFile.daemonLog));
     const status = child.stdio[3] as Socket;

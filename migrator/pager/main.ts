@@ -1,7 +1,7 @@
 import { rename, writeFile } from 'node:fs/promises';
-import { setPriority } from 'node:os';
 import path from 'node:path';
 import { HoldfastError, toErrorBody } from '../errors.ts';
+import { goFirst } from '../haste.ts';
 import { Link } from '../transfer/link.ts';
 import { Control } from './control.ts';
 import { pagerFailed } from './errors.ts';
@@ -21,8 +21,6 @@ import { StorePaging } from './store-paging.ts';
 /** Pages may be sent ahead for ten minutes, and requests drain after that. */
 const SERVE_WITHIN_MS = 20 * 60_000;
 const CONNECT_MS = 10_000;
-/** The app stands still for every page it waits for: who brings one goes before those who merely work. */
-const NICE = -10;
 /** A link that the source closed while it stood ready is made anew. */
 const KEEP_READY_MS = 5_000;
 
@@ -53,6 +51,7 @@ class PagerProcess {
   }
 
   async start(): Promise<void> {
+    goFirst(); // The app stands still for every page that it waits for.
     this.#control = await Control.listen(path.join(this.#settings.workDir, PagerFile.socket), {
       status: () => this.#status(),
       onOrder: (order) => this.#obey(order),
@@ -131,7 +130,6 @@ class PagerProcess {
               comparing: this.#comparing,
               onServing: () => this.#enter(PagerState.serving),
             });
-      goFirst(); // Not so the daemon, which has begun by now: it never rests, and would leave the app too little.
       this.#enter(PagerState.listening);
       await this.#paging.run(this.#serving.signal);
       await this.end(PagerState.complete);
@@ -162,14 +160,6 @@ class PagerProcess {
       figures: this.#paging?.figures ?? NO_FIGURES,
       ...(this.#error ? { error: toErrorBody(this.#error) } : {}),
     };
-  }
-}
-
-function goFirst(): void {
-  try {
-    setPriority(NICE);
-  } catch {
-    // Without CAP_SYS_NICE it takes its turn with everybody.
   }
 }
 

@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
-import { getPriority } from 'node:os';
+import { getPriority, setPriority } from 'node:os';
 import { promisify } from 'node:util';
 import t from 'tap';
-import { hastily, leisurely, prepareHaste } from '../../migrator/haste.ts';
+import { goFirst, hastily, leisurely, prepareHaste } from '../../migrator/haste.ts';
 
 const run = promisify(execFile);
 
@@ -39,6 +39,13 @@ t.test('what is started meanwhile and outlives it does not', { skip }, async (t)
     t.equal(await started, 0);
   });
   t.equal(await leisurely(niceOfProgram), 0);
+});
+
+t.test('who goes first for good may start what does not', { skip }, async (t) => {
+  t.teardown(() => setPriority(0));
+  goFirst();
+  t.equal(await leisurely(niceOfProgram), 0);
+  t.ok((await niceOfProgram()) < 0);
 });
 
 t.test('two at once go first until both are done, whether they succeed or fail', { skip }, async (t) => {
