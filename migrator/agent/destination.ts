@@ -97,7 +97,8 @@ export class DestinationSide {
     await this.#host.turns.take(id, container, Deadlines.standByMs, async (signal) => {
       this.#record(id, 'stand-by', [Phase.prepared]);
       const workspace = this.#host.workspaces.of(id);
-      await engineOf(this.#host, container).belongings?.standBy(container, workspace, signal);
+      const { belongings } = engineOf(this.#host, container);
+      await belongings?.standBy(container, workspace, this.#pagers.planned(id), signal);
       this.#arrivals.stoodBy(id);
     });
   }

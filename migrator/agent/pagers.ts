@@ -53,6 +53,11 @@ export class Pagers {
     paged.listening.catch(() => {}); // Told by `memoryOf`, which may come later or never.
   }
 
+  /** Where the memory of what is to be restored will be. */
+  planned(id: string): DumpMemory {
+    return this.#paged.has(id) ? DumpMemory.leftInPlace : DumpMemory.inImages;
+  }
+
   /** Where the memory of what is to be restored is. Settles when it can be had. */
   async memoryOf(id: string): Promise<DumpMemory> {
     const paged = this.#paged.get(id);

@@ -116,8 +116,12 @@ export interface Belongings {
     stream: Duplex,
     signal: AbortSignal,
   ): Promise<void>;
-  /** Destination, shortly before the freeze: whatever of a restore does not need the images. */
-  standBy(name: string, workspace: Workspace, signal: AbortSignal): Promise<void>;
+  /**
+   * Destination, shortly before the freeze: whatever of a restore does not need the images.
+   *
+   * @param memory what the dump will do with it
+   */
+  standBy(name: string, workspace: Workspace, memory: DumpMemory, signal: AbortSignal): Promise<void>;
   /** Destination: the container is for good, with all of its memory. May be repeated, also where there was no move. */
   keep(name: string, signal: AbortSignal): Promise<void>;
   /** Source: the migration is over, however it ended; nothing is watched for it any more. May be repeated as well. */

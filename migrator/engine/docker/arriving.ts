@@ -1,4 +1,7 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { isDeepStrictEqual } from 'node:util';
 import type Docker from 'dockerode';
 import type { Logger } from 'pino';
 import { CRIU_OPTIONS, CRIU_OPTIONS_CONNECTED } from '../../criu/options.ts';
@@ -7,12 +10,13 @@ import { receiveTree } from '../../files/receive-tree.ts';
 import { within } from '../../within.ts';
 import { DumpMemory, type Workspace } from '../engine.ts';
 import type { OciContainer } from '../oci/container.ts';
+import { DESCRIPTORS } from '../oci/dump-args.ts';
 import { keepInnerConnections, WITH_CONNECTIONS } from '../oci/inner-connections.ts';
 import { restoreArgs } from '../oci/restore.ts';
 import type { Hands } from './hands.ts';
 import { receiveImage } from './image/receive-image.ts';
 import type { ImageSpool } from './image/spool.ts';
-import { What } from './leaving.ts';
+import { type ContainerWord, What } from './leaving.ts';
 import { mountAnew } from './overlay.ts';
 import type { Places } from './places.ts';
 import { putBack } from './restart-policy.ts';
@@ -27,6 +31,8 @@ import { type Tree, treesOf, WRITTEN } from './trees.ts';
 interface Arrival {
   imageId?: string;
   settings?: DockerSettings;
+  /** What its first process had for stdin, stdout and stderr at its source. */
+  descriptors?: readonly string[];
   id?: string;
   trees?: readonly Tree[];
   /** Where Docker mounts its file system. */
@@ -45,8 +51,11 @@ export interface ArrivingOptions {
   readonly log: Pick<Logger, 'info' | 'warn'>;
 }
 
-/** What `runc restore` has to be told besides, since it would set it otherwise; the rest is in CRIU's configuration file. */
-const RESTORE_FLAGS = ['--file-locks'];
+/**
+ * What `runc restore` has to be told besides, since it would set it otherwise; the rest is in CRIU's configuration file. That
+ * a checkpoint has connections is known only when it is there: where CRIU is told to close them, it does.
+ */
+const RESTORE_FLAGS = ['--file-locks', ...WITH_CONNECTIONS];
 
 const LONGEST_SETTINGS = 16 << 20;
 
@@ -76,18 +85,23 @@ export class Arriving {
       const { docker, spool } = this.#options;
       arrival.imageId = (await receiveImage(docker, spool, stream, signal)).imageId;
     } else if (what === What.container) {
-      await this.#make(name, arrival, parseSettings(await jsonFrom(stream)), signal);
+      const { settings, descriptors } = (await jsonFrom(stream)) as Partial<ContainerWord>;
+      arrival.descriptors = descriptors ?? [];
+      await this.#make(name, arrival, parseSettings(settings), signal);
     } else {
       await this.#receiveFiles(arrival, what, stream, signal);
     }
   }
 
-  /** Have Docker start it up to where runc would make its processes, and wait there for the images. */
-  async standBy(name: string, signal: AbortSignal): Promise<void> {
+  /** Have Docker start it up to where CRIU would make its processes, and wait there for the images. */
+  async standBy(name: string, workspace: Workspace, memory: DumpMemory, signal: AbortSignal): Promise<void> {
     const arrival = this.#arrivalOf(name);
-    const { id } = arrival;
-    if (id === undefined) throw notBrought(name);
-    const announcement = await announceRestore(id, signal);
+    const { id, descriptors } = arrival;
+    if (id === undefined || descriptors === undefined) throw notBrought(name);
+    const lazily = memory === DumpMemory.leftInPlace ? ['--lazy-pages'] : [];
+    const args = [...restoreArgs(workspace), ...RESTORE_FLAGS, ...lazily];
+    await writeFile(descriptorsIn(workspace), JSON.stringify(descriptors), { mode: 0o600 });
+    const announcement = await announceRestore(id, args, signal);
     arrival.announcement = announcement;
     const started = this.#api(signal).startContainer(id);
     arrival.started = started;
@@ -112,22 +126,20 @@ export class Arriving {
    * Let runc restore, and Docker give it its network and let it go on.
    *
    * @returns what Docker said when that failed
+   * @throws HoldfastError `CONTAINER_REMADE`
    */
   async restore(
     name: string,
     workspace: Workspace,
-    options: { memory: DumpMemory; atStart: AtStart; signal: AbortSignal },
+    options: { atStart: AtStart; signal: AbortSignal },
   ): Promise<{ code: number; said: string }> {
-    const { announcement, started } = this.#arrivalOf(name);
+    const { announcement, started, descriptors } = this.#arrivalOf(name);
     if (announcement === undefined || started === undefined) throw notBrought(name);
-    const { memory, atStart, signal } = options;
-    const lazily = memory === DumpMemory.leftInPlace ? ['--lazy-pages'] : [];
+    const { atStart, signal } = options;
+    const dumped: unknown = JSON.parse(await readFile(descriptorsIn(workspace), 'utf8'));
+    if (!isDeepStrictEqual(dumped, descriptors)) throw startedAnew(name);
     const connected = await keepInnerConnections(workspace.imagesDir);
-    await announcement.restore({
-      args: [...restoreArgs(workspace), ...RESTORE_FLAGS, ...lazily, ...(connected ? WITH_CONNECTIONS : [])],
-      criuOptions: connected ? CRIU_OPTIONS_CONNECTED : CRIU_OPTIONS,
-      atStart,
-    });
+    await announcement.restore({ criuOptions: connected ? CRIU_OPTIONS_CONNECTED : CRIU_OPTIONS, atStart });
     try {
       await within(started, signal);
       return { code: 0, said: '' };
@@ -213,6 +225,18 @@ export class Arriving {
   #api(signal: AbortSignal): DockerApi {
     return dockerApi(this.#options.docker, signal);
   }
+}
+
+function descriptorsIn({ imagesDir }: Workspace): string {
+  return join(imagesDir, DESCRIPTORS);
+}
+
+/** runc was told of others ahead: what the app says would go nowhere. */
+function startedAnew(name: string): HoldfastError {
+  return new HoldfastError('CONTAINER_REMADE', `${name} was started anew while its move was under way`, {
+    mend: 'migrate again',
+    retryable: true,
+  });
 }
 
 function notBrought(what: string): HoldfastError {

@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import { HoldfastError } from '../../errors.ts';
 import { within } from '../../within.ts';
 import { configured, notConfigured } from '../configured.ts';
-import { type Belongings, ContainerState, type DumpMemory, type Engine, type Workspace } from '../engine.ts';
+import { type Belongings, ContainerState, type Engine, type Workspace } from '../engine.ts';
 import { dump, freeze, resume, sumMemory, sumMemoryRanges, thaw } from '../oci/checkpoint.ts';
 import type { OciContainer } from '../oci/container.ts';
 import { waitHealthy } from '../oci/health.ts';
@@ -60,10 +60,12 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
     const place = places.existing(name) ?? (await placeOf(name, soon()).catch(() => undefined));
     return place ? (await readState(place)).cgroup.pids() : [];
   };
+  const descriptors = async (name: string, signal: AbortSignal) =>
+    (await aliveState(await placeOf(name, signal))).record.external_descriptors ?? [];
   const sharedStorage = new SharedStorage();
   const storage = (name: string) => configOf(name).storage;
   const leaving = new Leaving({
-    ...{ docker, hands, ledger, log, dockerName, processes, storage, sharedStorage },
+    ...{ docker, hands, ledger, log, dockerName, processes, descriptors, storage, sharedStorage },
   });
   const arriving = new Arriving({ docker, hands, ledger, spool, places, log });
 
@@ -120,13 +122,12 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
   async function restore(
     name: string,
     workspace: Workspace,
-    memory: DumpMemory,
     atStart: AtStart,
     signal: AbortSignal,
   ): Promise<void> {
     await restoreWatched(
       workspace,
-      (until) => arriving.restore(name, workspace, { memory, atStart, signal: until }),
+      (until) => arriving.restore(name, workspace, { atStart, signal: until }),
       {
         cleanUp: async () => {
           await discard(name, soon()).catch((err: unknown) => {
@@ -147,7 +148,7 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
     getReady: (name, workspace, carrier, signal) => leaving.getReady(name, workspace, carrier, signal),
     sendRest: (name, workspace, carrier, signal) => leaving.sendRest(name, workspace, carrier, signal),
     receive: (name, _workspace, what, stream, signal) => arriving.receive(name, what, stream, signal),
-    standBy: (name, _workspace, signal) => arriving.standBy(name, signal),
+    standBy: (name, workspace, memory, signal) => arriving.standBy(name, workspace, memory, signal),
     keep: (name, signal) => arriving.keep(name, signal),
     letGo: (name, signal) => leaving.letGo(name, signal),
   };
@@ -244,10 +245,10 @@ export function createDockerEngine(options: DockerEngineOptions): Engine {
     dump: async (name, workspace, memory, signal) =>
       dump(await placeOf(name, signal), workspace, memory, signal),
 
-    restore: (name, workspace, memory, signal) => restore(name, workspace, memory, AtStart.resume, signal),
+    restore: (name, workspace, _memory, signal) => restore(name, workspace, AtStart.resume, signal),
 
-    async restoreFrozen(name, workspace, memory, signal) {
-      await restore(name, workspace, memory, AtStart.stay, signal);
+    async restoreFrozen(name, workspace, _memory, signal) {
+      await restore(name, workspace, AtStart.stay, signal);
       // Stopped they are, but whoever sends SIGCONT could change that.
       await freeze(await placeOf(name, signal), signal);
     },

@@ -31,6 +31,13 @@ export const What = { image: 'image', container: 'container' } as const;
 /** Longer than any hold lasts, and the pass after it. */
 const READY_MS = 600_000;
 
+/** What is said of a container on its stream, in JSON. */
+export interface ContainerWord {
+  readonly settings: DockerSettings;
+  /** As in runc's record of it: a restore that is begun ahead is told of them. */
+  readonly descriptors: readonly string[];
+}
+
 /** A container on its way to another host. */
 interface Leave {
   readonly migrationId: string;
@@ -51,6 +58,8 @@ export interface LeavingOptions {
   /** Docker's name for a container. */
   readonly dockerName: (name: string) => string;
   readonly processes: (name: string) => Promise<readonly number[]>;
+  /** What its first process has for stdin, stdout and stderr, as runc records it. */
+  readonly descriptors: (name: string, signal: AbortSignal) => Promise<readonly string[]>;
   /** What agent.yaml says of its mounts. */
   readonly storage: (name: string) => Storage;
   readonly sharedStorage: SharedStorage;
@@ -83,7 +92,9 @@ export class Leaving {
       const open = (signal: AbortSignal) => carrier.open(What.image, signal, Traffic.layers);
       layerBytes = (await sendThroughBreaks(docker, leave.settings.imageId, open, signal)).bytesSent;
       const container = await carrier.open(What.container, signal);
-      container.end(JSON.stringify(leave.settings));
+      const descriptors = await this.#options.descriptors(name, signal);
+      const word: ContainerWord = { settings: leave.settings, descriptors };
+      container.end(JSON.stringify(word));
       await Promise.all([text(container), finished(container)]);
       leave.madeThere = true;
     }

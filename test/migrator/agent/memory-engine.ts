@@ -65,7 +65,7 @@ export class MemoryEngine implements Engine {
         await this.#call('received', signal);
         this.files.set(name, { ...this.files.get(name), ...came });
       },
-      standBy: (_name, _workspace, signal) => this.#call('standBy', signal),
+      standBy: (_name, _workspace, _memory, signal) => this.#call('standBy', signal),
       keep: (_name, signal) => this.#call('keep', signal),
       letGo: (_name, signal) => this.#call('letGo', signal),
     };

@@ -3,11 +3,9 @@ import { access, type FileHandle, mkdir, open, readFile, rm, writeFile } from 'n
 import { join } from 'node:path';
 import { HoldfastError } from '../../../errors.ts';
 import { run } from '../../../process.ts';
-import { ANNOUNCED_DIR, Announced, type AtStart } from './wrapper.ts';
+import { ANNOUNCED_DIR, Announced, type AtStart, Order } from './wrapper.ts';
 
 export interface RestoreOrder {
-  /** Further arguments of `runc restore`: `--image-path`, `--work-path`, … */
-  readonly args: readonly string[];
   /** Lines of CRIU's configuration file. That the processes stay stopped at first is seen to here. */
   readonly criuOptions: readonly string[];
   /** Whether the processes run on as soon as Docker starts the container, or stay stopped. */
@@ -19,7 +17,7 @@ export interface RestoreOrder {
  * nobody could tell any more whether the app may run here.
  */
 export interface Announcement {
-  /** Settles when `create` of the container has come to the runtime and waits there. @throws `DEADLINE` */
+  /** Settles when `create` of the container has come to the runtime, and runc to where it would have CRIU restore. @throws `DEADLINE` */
   waiting(signal: AbortSignal): Promise<void>;
   /**
    * Let the runtime restore now. How that ends is the end of `docker start`.
@@ -53,9 +51,11 @@ const ALWAYS = ['leave-stopped'];
  * started afresh, until `forgetAnnouncement`. Best done before `docker start` is asked for.
  *
  * @param id the full container id
+ * @param args further ones of `runc restore`: `--image-path`, `--work-path`, … There need not be images before the order
  */
 export async function announceRestore(
   id: string,
+  args: readonly string[],
   signal: AbortSignal,
   announcedDir = ANNOUNCED_DIR,
 ): Promise<Announcement> {
@@ -65,7 +65,10 @@ export async function announceRestore(
   const fifo = join(dir, Announced.order);
   await run('mkfifo', ['-m', '600', fifo], { signal });
   let writer: FileHandle | undefined = await openForWriting(fifo);
-  let hasCgroupNamespace = false;
+  const say = async (word: string) => {
+    if (writer === undefined) throw new Error('it was called off');
+    await writer.write(`${word}\n`);
+  };
   const close = async () => {
     const open = writer;
     writer = undefined;
@@ -74,23 +77,25 @@ export async function announceRestore(
   return {
     async waiting(until) {
       await madeIn(dir, Announced.waiting, until);
-      // Done here, while the app still runs at its source.
       const { linux } = JSON.parse(await readFile(join(dir, Announced.waiting), 'utf8')) as OciSpec;
-      hasCgroupNamespace = linux?.namespaces?.some(({ type }) => type === 'cgroup') ?? false;
+      const hasCgroupNamespace = linux?.namespaces?.some(({ type }) => type === 'cgroup') ?? false;
       await writeFile(join(dir, Announced.sysctls), networkSysctls(linux?.sysctl ?? {}));
+      const all = [...args, ...(hasCgroupNamespace ? WITH_CGROUP_NAMESPACE : [])];
+      await writeFile(join(dir, Announced.arguments), lines(all));
+      await say(Order.prepare);
+      await madeIn(dir, Announced.held, until);
     },
-    async restore({ args, criuOptions, atStart }) {
+    async restore({ criuOptions, atStart }) {
+      // Connections to itself need a loopback device that is up: see the runtime.
+      const script = criuOptions.includes('tcp-established')
+        ? [`action-script ${join(ANNOUNCED_DIR, id, Announced.criu)}`]
+        : [];
       await Promise.all([
-        writeFile(
-          join(dir, Announced.arguments),
-          lines([...args, ...(hasCgroupNamespace ? WITH_CGROUP_NAMESPACE : [])]),
-        ),
-        writeFile(join(dir, Announced.criuConfig), lines([...criuOptions, ...ALWAYS])),
+        writeFile(join(dir, Announced.criuConfig), lines([...criuOptions, ...ALWAYS, ...script])),
         writeFile(join(dir, Announced.atStart), lines([atStart])),
       ]);
       try {
-        if (writer === undefined) throw new Error('it was called off');
-        await writer.write('restore\n');
+        await say(Order.restore);
       } catch (cause) {
         throw new HoldfastError(
           'RESTORE_NOT_AWAITED',

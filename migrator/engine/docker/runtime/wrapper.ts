@@ -3,14 +3,18 @@ export const ANNOUNCED_DIR = '/run/holdfast/docker';
 
 /** Names in the directory of an announced container: the wrapper and `announcement.ts` meet there. */
 export const Announced = {
-  /** A FIFO that the agent holds open for writing: `restore` comes out of it, or its end. */
+  /** A FIFO that the agent holds open for writing: orders come out of it, or its end. */
   order: 'order',
+  /** What runc finds as CRIU: the runtime again. */
+  criu: 'criu',
   /** Made by the wrapper when it waits: the bundle's config.json. */
   waiting: 'waiting',
   /** Arguments for `runc restore`, one on each line. */
   arguments: 'arguments',
   /** CRIU's configuration file for the restore. */
   criuConfig: 'criu.conf',
+  /** Made when runc has come to where it would have CRIU restore. */
+  held: 'held',
   /** A FIFO that is held open for writing for as long as a restore is under way. */
   begun: 'begun',
   /** Made when it has succeeded: the first process' pid. */
@@ -19,6 +23,13 @@ export const Announced = {
   sysctls: 'sysctls',
   /** What `start` does with the stopped processes: see `AtStart`. */
   atStart: 'at-start',
+} as const;
+
+/** What the agent says, a word on each line. */
+export const Order = {
+  /** Have runc do what it can without images. */
+  prepare: 'prepare',
+  restore: 'restore',
 } as const;
 
 export const AtStart = {
@@ -49,6 +60,22 @@ case $CRTOOLS_SCRIPT_ACTION in
 '') ;;
 setup-namespaces) exec nsenter -t "$CRTOOLS_INIT_PID" -n -- ip link set lo up ;;
 *) exit 0 ;;
+esac
+# runc calls this in place of CRIU, more than once: that it has mounted the root file system for CRIU tells the restore. That
+# waits for its images.
+case $0 in
+*/${Announced.criu})
+  PATH=$HOLDFAST_PATH dir=$HOLDFAST_DIR
+  [ -d "$HOLDFAST_RUNC_DIR/criu-root" ] || exec criu "$@"
+  exec 8<>"$dir/${Announced.order}" 9<"$dir/${Announced.order}" 8>&-
+  : >"$dir/${Announced.held}"
+  order=
+  read -r order <&9
+  exec 9<&-
+  [ "$order" = ${Order.restore} ] || exit 1
+  echo ordered >"$dir/${Announced.begun}"
+  CRIU_CONFIG_FILE=$dir/${Announced.criuConfig} exec criu "$@"
+  ;;
 esac
 set -u
 announced=${ANNOUNCED_DIR}
@@ -137,7 +164,7 @@ cp "$bundle/config.json" "$dir/new" && mv "$dir/new" "$dir/${Announced.waiting}"
 order=
 read -r order <&4
 exec 4<&-
-[ "$order" = restore ] || fail 'its move to this host was called off'
+[ "$order" = ${Order.prepare} ] || fail 'its move to this host was called off'
 
 # "GLOBALS create …" becomes "GLOBALS restore …".
 rest=$((seen - globals))
@@ -148,25 +175,25 @@ while [ "$globals" -gt 0 ]; do
 done
 shift "$rest"
 set -- "$@" restore --detach --bundle "$bundle" --pid-file "$dir/pid"
-while read -r word; do
-  set -- "$@" "$word"
-  [ "$word" != --tcp-established ] || printf 'action-script %s\n' "$0" >>"$dir/${Announced.criuConfig}"
-done <"$dir/${Announced.arguments}"
+while read -r word; do set -- "$@" "$word"; done <"$dir/${Announced.arguments}"
+ln -s "$0" "$dir/${Announced.criu}" || fail 'its restore could not be prepared'
 
 # From here on it goes on by itself, whatever becomes of this process. What is in the background loses its standard input.
 exec 5<>"$dir/${Announced.begun}" 6<"$dir/${Announced.begun}" 7<&0
 (
-  CRIU_CONFIG_FILE=$dir/${Announced.criuConfig} runc "$@" "$id" <&7 5>&- 6<&- 7<&- &
+  HOLDFAST_PATH=$PATH HOLDFAST_DIR=$dir HOLDFAST_RUNC_DIR=$root/$id PATH=$dir:$PATH runc "$@" "$id" <&7 5>&- 6<&- 7<&- &
   echo "$!" >&5
   wait "$!" && mv "$dir/pid" "$dir/${Announced.restored}"
 ) &
 exec 5>&-
-runc= pid=
+runc= ordered= pid=
 read -r runc <&6
+read -r ordered <&6
 until find_first; [ -n "$pid" ] || [ ! -d "/proc/$runc" ]; do sleep 0.005; done
 if [ -z "$pid" ]; then
   # It is over by now, and the container may have the host's network.
   while read -r _; do :; done <&6
+  [ -n "$ordered" ] || [ ! -e "$dir/${Announced.held}" ] || fail 'its move to this host was called off'
   [ -f "$dir/${Announced.restored}" ] || exit 1
   read -r pid <"$dir/${Announced.restored}"
 fi

@@ -16,6 +16,7 @@ t.test('what leaves is the container that the move began with, and no other of i
     log: pino({ enabled: false }),
     dockerName: (name) => name,
     processes: async () => [],
+    descriptors: async () => [],
     storage: () => ({}),
     sharedStorage: new SharedStorage(),
   });

@@ -63,8 +63,9 @@ export async function dump(docker: LabDocker): Promise<void> {
   );
 }
 
-export function copyCheckpoint(from: LabDocker, to: LabDocker): void {
-  const dirs = [from, to].map(({ host }) => path.join(host.rootDir, CHECKPOINT_DIR));
+/** @param what of it; all when not given */
+export function copyCheckpoint(from: LabDocker, to: LabDocker, what = ''): void {
+  const dirs = [from, to].map(({ host }) => path.join(host.rootDir, CHECKPOINT_DIR, what));
   cpSync(dirs[0] ?? '', dirs[1] ?? '', { recursive: true });
 }
 
@@ -77,12 +78,19 @@ export interface Awaited {
   readonly started: Promise<string | null>;
 }
 
-/** Make the app's container, and start it as far as it goes before its images are there. */
-export async function standBy(docker: LabDocker, more: readonly string[] = []): Promise<Awaited> {
+/** Make the app's container, and start it as far as it goes before there is more of the checkpoint than runc is told ahead. */
+export async function standBy(
+  docker: LabDocker,
+  from: LabDocker,
+  more: readonly string[] = [],
+): Promise<Awaited> {
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   const create = ['create', '--runtime', RUNTIME, '--name', NAME, '-p', '8080:8080', ...more, APP_IMAGE];
   const id = await docker.docker(...create);
-  const announcement = await announceRestore(id, signal, announcedDir(docker));
+  copyCheckpoint(from, docker, 'images/descriptors.json');
+  const dirs = ['--image-path', `${CHECKPOINT_DIR}/images`, '--work-path', `${CHECKPOINT_DIR}/work`];
+  const args = [...dirs, '--manage-cgroups-mode', 'ignore', '--file-locks'];
+  const announcement = await announceRestore(id, args, signal, announcedDir(docker));
   const started = docker.docker('start', NAME).then(
     () => null,
     (error: Error) => error.message,
@@ -92,12 +100,7 @@ export async function standBy(docker: LabDocker, more: readonly string[] = []): 
 }
 
 export function restore({ announcement }: Awaited, atStart: AtStart = AtStart.resume): Promise<void> {
-  const dirs = ['--image-path', `${CHECKPOINT_DIR}/images`, '--work-path', `${CHECKPOINT_DIR}/work`];
-  return announcement.restore({
-    args: [...dirs, '--manage-cgroups-mode', 'ignore', '--file-locks'],
-    criuOptions: CRIU_OPTIONS,
-    atStart,
-  });
+  return announcement.restore({ criuOptions: CRIU_OPTIONS, atStart });
 }
 
 /** What of containers there is on a host, whatever Docker says: processes, runc's records, announcements. */

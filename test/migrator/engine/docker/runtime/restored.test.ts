@@ -31,7 +31,7 @@ t.test('the life of a restored container', { skip }, async (t) => {
   const atFirst = await checkpoint(a);
   const healthy = () => answering(`http://${b.host.address}:8080/health`, signal);
   const restored = async (...more: string[]) => {
-    const awaited = await standBy(b, more);
+    const awaited = await standBy(b, a, more);
     copyCheckpoint(a, b);
     await restore(awaited);
     t.equal(await awaited.started, null);
