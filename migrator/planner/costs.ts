@@ -46,7 +46,7 @@ const onDemand: Costs = {
   ...always,
   dump: { base: 80, slope: 1.5 },
   send: { base: 20, slope: 1 },
-  restore: { base: 180, slope: 2 },
+  restore: { base: 110, slope: 2 },
   // Only where memory is at the source does an app wait for it.
   'health-check': { base: 20, slope: 480 },
   'page-in': { base: 50, slope: 1 },
@@ -62,7 +62,7 @@ const ASSUMED: Readonly<Record<Strategy, Costs>> = {
  * What each step of a strategy takes between two hosts: learnt from the moves of this app by this strategy, else from
  * those of any app; where it was never tried, what is assumed of it, stretched as far as the others' steps were.
  *
- * @param past of these two hosts, newest first
+ * @param past of these two hosts, newest first; see `Experiences.between`
  */
 export function costsOf(strategy: Strategy, app: string, past: readonly Experience[]): Costs {
   const assumed = ASSUMED[strategy];

@@ -56,6 +56,13 @@ export class Experiences {
     return this.#find(pair)?.moves ?? [];
   }
 
+  /** The newest first, and then of what was never tried in this direction how it went in the other. */
+  between({ from, to }: { from: string; to: string }): readonly Experience[] {
+    const there = this.of({ from, to });
+    const tried = new Set(there.map(({ strategy }) => strategy));
+    return [...there, ...this.of({ from: to, to: from }).filter(({ strategy }) => !tried.has(strategy))];
+  }
+
   /** Settles when it is on the disk, or cannot be written. */
   async add({ from, to }: { from: string; to: string }, experience: Experience): Promise<void> {
     let pair = this.#find({ from, to });

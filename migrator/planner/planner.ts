@@ -47,7 +47,7 @@ export class Planner {
   ): Promise<Planned> {
     const { source, destination, footprint } = hosts;
     const pair = { from: source.host, to: destination.host };
-    const past = this.#experiences.of(pair);
+    const past = this.#experiences.between(pair);
     const { verify } = wish;
     const { lazyPages } = await destination.info(signal);
     if (!lazyPages && wish.strategy !== AUTO && fetchesOnDemand(wish.strategy)) {

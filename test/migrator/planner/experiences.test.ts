@@ -25,6 +25,17 @@ t.test('what was learnt outlives the gateway, by the pair of hosts', async (t) =
   t.same(later.of({ from: 'b', to: 'a' }), [took(3)], 'the way back is another pair');
 });
 
+t.test('what was never tried in one direction is as it was in the other', async (t) => {
+  const experiences = await Experiences.open(path.join(t.testdir(), 'experiences.json'), log);
+  const hybrid = { ...took(3), strategy: Strategy.hybrid };
+  await experiences.add({ from: 'b', to: 'a' }, hybrid);
+  await experiences.add({ from: 'b', to: 'a' }, took(2));
+  await experiences.add(pair, took(1));
+  t.same(experiences.between(pair), [took(1), hybrid]);
+  t.same(experiences.between({ from: 'b', to: 'a' }), [took(2), hybrid]);
+  t.same(experiences.between({ from: 'b', to: 'c' }), []);
+});
+
 t.test('it stays small', async (t) => {
   const file = path.join(t.testdir(), 'experiences.json');
   const experiences = await Experiences.open(file, log);

@@ -41,9 +41,9 @@ t.test('the planner’s choice is made, and stands beside what came of it', asyn
   const record = await move('b');
   t.match(record, {
     state: 'succeeded',
-    strategy: 'pre-copy',
+    strategy: 'hybrid',
     reason: /^requests are held for/,
-    predicted: { strategy: 'pre-copy', frozenMs: Number, totalMs: Number },
+    predicted: { strategy: 'hybrid', frozenMs: Number, totalMs: Number },
     figures: { frozenMs: Number, totalMs: Number },
   });
   const steps = record?.steps.map(({ step }) => step) ?? [];
@@ -56,7 +56,7 @@ t.test('moves that succeed are learnt from', async (t) => {
   const before = (await migrations.plan({ app: 'shop', to: 'b' })).predictions;
   await move('b');
   const [learnt] = experiences.of({ from: 'a', to: 'b' });
-  t.match(learnt, { app: 'shop', strategy: 'pre-copy', points: { restore: { x: 64, y: Number } } });
+  t.match(learnt, { app: 'shop', strategy: 'hybrid', points: { restore: { x: 8, y: Number } } });
   await move('a');
   const after = await migrations.plan({ app: 'shop', to: 'b' });
   t.equal(after.measured.learntFrom, 1);
@@ -69,7 +69,7 @@ t.test('moves that succeed are learnt from', async (t) => {
 t.test('moves that fail are not', async (t) => {
   const { move, experiences, world } = await open(t);
   world.faults.set('b.restore', Fault.refuses);
-  t.match(await move('b'), { state: 'rolled-back', predicted: { strategy: 'pre-copy' } });
+  t.match(await move('b'), { state: 'rolled-back', predicted: { strategy: 'hybrid' } });
   t.same(experiences.of({ from: 'a', to: 'b' }), []);
 });
 
