@@ -7,8 +7,13 @@ const NICE = -10;
 
 /** Of this process when it began. */
 const usualNice = getPriority();
+/** What is waited for comes in several calls: the haste goes on from one to the next. */
+const LINGER_MS = 250;
+
 /** Pieces of work under way. */
 let underWay = 0;
+/** Set while there are none, and the haste goes on. */
+let ending: NodeJS.Timeout | undefined;
 let collect: (() => void) | undefined;
 
 /**
@@ -28,7 +33,8 @@ export function prepareHaste(): void {
 }
 
 /**
- * Do what a frozen app waits for: meanwhile this thread, and the programs that it starts, come before others on this host.
+ * Do what a frozen app waits for: meanwhile, and for a moment after it, this thread and the programs that it starts come
+ * before others on this host.
  * CRIU gives restored processes the priority that they had.
  */
 export async function hastily<T>(work: () => Promise<T>): Promise<T> {
@@ -36,7 +42,7 @@ export async function hastily<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } finally {
-    if (--underWay === 0) end();
+    if (--underWay === 0) ending = setTimeout(end, LINGER_MS).unref();
   }
 }
 
@@ -56,19 +62,30 @@ export function goFirst(): void {
   prioritize(Math.min(NICE, usualNice));
 }
 
+/** Have a program that was started in haste take its turn with everybody. */
+export function slowDown(pid: number): void {
+  prioritize(usualNice, pid);
+}
+
 function begin(): void {
+  if (ending !== undefined) {
+    clearTimeout(ending);
+    ending = undefined;
+    return;
+  }
   goFirst();
   setFlagsFromString('--no-incremental-marking');
 }
 
 function end(): void {
+  ending = undefined;
   prioritize(usualNice);
   setFlagsFromString('--incremental-marking');
 }
 
 /** On Linux this is of the main thread alone. Who may not is as slow as before. */
-function prioritize(nice: number): void {
+function prioritize(nice: number, pid = 0): void {
   try {
-    setPriority(nice);
+    setPriority(pid, nice);
   } catch {}
 }

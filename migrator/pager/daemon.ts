@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import path from 'node:path';
 import { errorLines } from '../criu/errors.ts';
 import { readLog } from '../criu/log.ts';
-import { leisurely } from '../haste.ts';
+import { slowDown } from '../haste.ts';
 import { pagerFailed } from './errors.ts';
 import { PagerFile } from './protocol.ts';
 
@@ -64,15 +65,12 @@ export class Daemon {
     const criu = ['criu', 'lazy-pages', '-v1', '--log-file', PagerFile.daemonLog];
     const dirs = ['--images-dir', imagesDir, '--work-dir', workDir];
     const fds = ['--status-fd', '3', ...(asks ? ['--page-server', '--ps-socket', '4'] : [])];
-    // It never rests, and would leave the app too little were it to go first.
-    const child = leisurely(() =>
-      spawn('sh', ['-c', GUARD, 'guard', cgroupDir, ...criu, ...dirs, ...fds], {
-        // In a group of its own, to be killed with its guard and nothing else.
-        detached: true,
-        stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...(its ? [its] : [])],
-        cwd: workDir,
-      }),
-    );
+    const child = spawn('sh', ['-c', GUARD, 'guard', cgroupDir, ...criu, ...dirs, ...fds], {
+      // In a group of its own, to be killed with its guard and nothing else.
+      detached: true,
+      stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...(its ? [its] : [])],
+      cwd: workDir,
+    });
     its?.destroy(); // The child has its own.
     const daemon = new Daemon(child, ours, path.join(workDir, PagerFile.daemonLog));
     const status = child.stdio[3] as Socket;
@@ -81,6 +79,8 @@ export class Daemon {
     const isUp = await Promise.race([listens, daemon.ended.then(() => false)]);
     status.destroy();
     if (!isUp) throw pagerFailed(`criu lazy-pages did not start: ${await daemon.lastWords()}`);
+    // It never rests, and would leave the app too little were it to go first.
+    for (const pid of await childrenOf(child.pid)) slowDown(pid);
     return daemon;
   }
 
@@ -123,4 +123,9 @@ async function socketPair(): Promise<[ours: Socket, its: Socket]> {
   } finally {
     server.close();
   }
+}
+
+async function childrenOf(pid = 0): Promise<number[]> {
+  const list = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+  return list.split(' ').filter(Boolean).map(Number);
 }
