@@ -98,7 +98,7 @@ export function predict(strategy: Strategy, situation: Situation, costs: Costs):
   const pageInMs = sum(ON_DEMAND);
   const frozenMs = sum(FROZEN) + (verify ? pageInMs : 0);
   const heldMs = sum([Step.hold]) + frozenMs + sum(BEHIND);
-  const bothHostsMs = verify ? 0 : pageInMs;
+  const bothHostsMs = stays && !verify ? pageInMs : 0;
   const prediction = {
     strategy,
     frozenMs,
@@ -107,7 +107,7 @@ export function predict(strategy: Strategy, situation: Situation, costs: Costs):
     bytesSent: Math.round(takes(costs, Cost.bytesSent, quantities['bytes-sent'])),
     rounds: ahead?.rounds.length ?? 0,
     bothHostsMs,
-    remark: remarkOf(ahead, lazy, { pageInMs, verify }),
+    remark: remarkOf(ahead, { bothHostsMs, verifyMs: lazy && verify ? pageInMs : 0 }),
   };
   return { prediction, quantities };
 }
@@ -124,16 +124,15 @@ function faultShare(leftBytes: number, memory: MemorySurvey): number {
 
 function remarkOf(
   ahead: Ahead | undefined,
-  lazy: boolean,
-  { pageInMs, verify }: { pageInMs: number; verify: boolean },
+  { bothHostsMs, verifyMs }: { bothHostsMs: number; verifyMs: number },
 ): string {
   const remarks: string[] = [];
-  if (!ahead && !lazy) remarks.push('freeze grows with memory');
+  if (!ahead && bothHostsMs + verifyMs === 0) remarks.push('freeze grows with memory');
   if (ahead?.verdict === RoundVerdict.notConverging) {
     remarks.push(`written faster than rounds go, ${mebibytes(ahead.leftBytes)} left`);
   } else if (ahead) remarks.push(`${mebibytes(ahead.leftBytes)} left at the freeze`);
-  if (lazy && verify) remarks.push(`frozen for ${milliseconds(pageInMs)} more, to be verified`);
-  else if (lazy) remarks.push(`needs both hosts for ${milliseconds(pageInMs)} more`);
+  if (verifyMs > 0) remarks.push(`frozen for ${milliseconds(verifyMs)} more, to be verified`);
+  if (bothHostsMs > 0) remarks.push(`needs both hosts for ${milliseconds(bothHostsMs)} more`);
   return remarks.join('; ');
 }
 

@@ -16,6 +16,8 @@ const MOST_BYTES = 4 * 1024 * 1024;
 const ROUND_TRIPS_TO_FULL_SPEED = 8;
 const FULL_SPEED_MS = 120;
 const LONGEST_MS = 1_500;
+/** Each for longer: on a host that is busy nothing may have been looked at in the time. */
+const MOST_TRIES = 3;
 /** How long the other end listens, should this one fall silent. */
 const LISTEN_MS = 5_000;
 /** Spans shorter than these say more of the timer and of the TLS records than of the link. */
@@ -48,19 +50,21 @@ export async function probeLink(link: Link, flow: LinkFlow, signal: AbortSignal)
     await link.getJson(PROBE_PATH, signal);
     rttMs = Math.min(rttMs, performance.now() - sentAt);
   }
-  const arrivals = await sendFor(link, flow, budgetMs(rttMs), signal);
-  const rateBpms = rateOf(arrivals);
-  if (rateBpms === undefined) {
-    throw new HoldfastError(
-      'PROBE_FAILED',
-      `too little arrived at ${link.peer} to tell what the link carries`,
-      {
-        mend: 'check the link between the two hosts, then try again',
-        retryable: true,
-      },
-    );
+  for (let tries = 1; ; tries++) {
+    const rateBpms = rateOf(await sendFor(link, flow, tries * budgetMs(rttMs), signal));
+    if (rateBpms !== undefined) return { rttMs, rateBpms: Math.min(rateBpms, flow.limitBpms) };
+    if (tries === MOST_TRIES) {
+      throw new HoldfastError(
+        'PROBE_FAILED',
+        `too little arrived at ${link.peer} to tell what the link carries`,
+        {
+          mend: 'check the link between the two hosts, then try again',
+          retryable: true,
+        },
+      );
+    }
+    await link.open(signal);
   }
-  return { rttMs, rateBpms: Math.min(rateBpms, flow.limitBpms) };
 }
 
 export function budgetMs(rttMs: number): number {

@@ -48,9 +48,9 @@ t.test('an ordered migration is accepted, and can be followed to its end', async
   t.match(stream, /event: started\ndata: .*\n\n/);
   t.match(stream, /event: ended\ndata: .*"outcome":"succeeded"/);
   const { body } = await get(`${url}/v1/migrations/${order.body.id}`);
-  t.match(stream, /event: planned\ndata: .*"strategy":"pre-copy","reason":"/);
-  t.match(body, { state: 'succeeded', strategy: 'pre-copy', reason: String, figures: { bytesSent: 1 } });
-  t.match(body, { predicted: { strategy: 'pre-copy', frozenMs: Number, bytesSent: Number } });
+  t.match(stream, /event: planned\ndata: .*"strategy":"hybrid","reason":"/);
+  t.match(body, { state: 'succeeded', strategy: 'hybrid', reason: String, figures: { bytesSent: 2 } });
+  t.match(body, { predicted: { strategy: 'hybrid', frozenMs: Number, bytesSent: Number } });
   t.match((await get(`${url}/v1/apps/shop`)).body, { host: 'b', url: 'http://127.0.0.1:3000' });
   t.match((await get(`${url}/v1/migrations`)).body.migrations, [{ id: order.body.id }]);
 });

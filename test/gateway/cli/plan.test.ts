@@ -11,8 +11,8 @@ t.test('a plan is a table with a line for each strategy, and says why one is tak
   t.match(stdout, /^learnt {2}nothing yet of these two hosts/m);
   t.match(stdout, /^ +STRATEGY +FROZEN +HOLD +TOTAL +SENT +ROUNDS +REMARK$/m);
   t.match(stdout, /^ +stop-and-copy +\d+ ms +\d+ ms +\d+ ms +[\d.]+ MiB +0 +freeze grows with memory$/m);
-  t.match(stdout, /^\* +pre-copy +\d+ ms +\d+ ms +\d+ ms +[\d.]+ MiB +2 +0.0 MiB left at the freeze$/m);
-  t.match(stdout, /^pre-copy: requests are held for \d+ ms/m);
+  t.match(stdout, /^\* +hybrid +\d+ ms +\d+ ms +\d+ ms +[\d.]+ MiB +2 +0.0 MiB left at the freeze$/m);
+  t.match(stdout, /^hybrid: requests are held for \d+ ms/m);
   t.same(world.running(), ['a'], 'nothing moved');
 });
 
@@ -21,7 +21,7 @@ t.test('with --json it is one object', async (t) => {
   const { code, stdout } = await gateway(['plan', 'shop', '--to', 'b', '--json', '--admin', url]);
   t.equal(code, 0);
   t.match(JSON.parse(stdout), {
-    strategy: 'pre-copy',
+    strategy: 'hybrid',
     reason: String,
     predictions: [{ strategy: 'stop-and-copy', frozenMs: Number }, { strategy: 'pre-copy' }],
     measured: { rttMs: 1 },

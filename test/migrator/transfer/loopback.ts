@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
 import path from 'node:path';
@@ -25,7 +25,7 @@ export interface Loopback {
 /** A receiving end over real TLS on loopback, and links to it. What one upload sends ahead is kept for the next. */
 export async function loopback(
   t: Test,
-  options: { limitBytes?: number; keepBytes?: number; outDir?: string } = {},
+  options: { limitBytes?: number; keepBytes?: number; outDir?: string; answer?: RequestListener } = {},
 ): Promise<Loopback> {
   const dir = t.testdir({ in: {}, out: {} });
   const tls = await (await makePki(path.join(dir, 'pki')))('end', Role.agent);
@@ -42,7 +42,7 @@ export async function loopback(
     });
     outcomes.push(outcome.catch((error: HoldfastError) => error));
   };
-  const server = createServer({ ...tls, requestCert: true }, receive);
+  const server = createServer({ ...tls, requestCert: true }, options.answer ?? receive);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   const links: Link[] = [];

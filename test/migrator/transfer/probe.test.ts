@@ -1,5 +1,7 @@
 import t, { type Test } from 'tap';
-import { type Arrival, budgetMs, rateOf } from '../../../migrator/transfer/probe.ts';
+import { type Arrival, budgetMs, probeLink, rateOf, receiveProbe } from '../../../migrator/transfer/probe.ts';
+import { alone } from './alone.ts';
+import { loopback } from './loopback.ts';
 
 /** What arrives over a link of `rate` bytes a millisecond in bursts of so many bytes, one at each of the times given. */
 function arriving(rate: number, trains: readonly { atMs: number; bytes: number }[], pieceBytes = 16_384) {
@@ -51,4 +53,31 @@ t.test('measuring takes some hundred milliseconds, more only over a distance', a
   t.ok(budgetMs(0.3) < 300);
   t.ok(budgetMs(100) <= 1_000);
   t.ok(budgetMs(10_000) <= 1_500);
+});
+
+/** The other end: it does not look at the first so many measurements. */
+async function linkTo(t: Test, options: { missed: number }) {
+  let measured = 0;
+  const { link } = await loopback(t, {
+    answer: (request, response) => {
+      if (request.method === 'GET') response.setHeader('content-type', 'application/json').end('{}');
+      else if (++measured > options.missed) void receiveProbe(request, response);
+      request.on('error', () => {});
+    },
+  });
+  const probed = link();
+  await probed.open(AbortSignal.timeout(5_000));
+  return { measure: () => probeLink(probed, alone(), AbortSignal.timeout(20_000)), tries: () => measured };
+}
+
+t.test('a link is measured once more where the other end had no time to look', async (t) => {
+  const { measure, tries } = await linkTo(t, { missed: 1 });
+  t.match(await measure(), { rttMs: Number, rateBpms: Number });
+  t.ok(tries() >= 2);
+});
+
+t.test('and refused when it never looks', async (t) => {
+  const { measure, tries } = await linkTo(t, { missed: Number.POSITIVE_INFINITY });
+  await t.rejects(measure(), { code: 'PROBE_FAILED', retryable: true });
+  t.equal(tries(), 3);
 });
