@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import path from 'node:path';
 import { errorLines } from '../criu/errors.ts';
 import { readLog } from '../criu/log.ts';
+import { childrenOf } from '../engine/oci/processes.ts';
 import { slowDown } from '../haste.ts';
 import { pagerFailed } from './errors.ts';
 import { PagerFile } from './protocol.ts';
@@ -80,7 +80,7 @@ export class Daemon {
     status.destroy();
     if (!isUp) throw pagerFailed(`criu lazy-pages did not start: ${await daemon.lastWords()}`);
     // It never rests, and would leave the app too little were it to go first.
-    for (const pid of await childrenOf(child.pid)) slowDown(pid);
+    for (const pid of await childrenOf(child.pid ?? 0)) slowDown(pid);
     return daemon;
   }
 
@@ -123,9 +123,4 @@ async function socketPair(): Promise<[ours: Socket, its: Socket]> {
   } finally {
     server.close();
   }
-}
-
-async function childrenOf(pid = 0): Promise<number[]> {
-  const list = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
-  return list.split(' ').filter(Boolean).map(Number);
 }

@@ -52,7 +52,7 @@ export async function startPager(settings: PagerSettings, signal: AbortSignal): 
         stdio: ['pipe', 'pipe', log],
         cwd: workDir,
       });
-    child = leisurely(start); // Its daemon is never to go first.
+    child = leisurely(start); // What it begins with is what it has its daemon slow down to.
   } finally {
     closeSync(log);
   }

@@ -1,6 +1,7 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
 import type Docker from 'dockerode';
 import { killOperation } from '../oci/operation.ts';
+import { childrenOf } from '../oci/processes.ts';
 import { readState } from '../oci/state.ts';
 import { type Hand, NEVER } from './hands.ts';
 import type { Places } from './places.ts';
@@ -78,8 +79,7 @@ export async function killRestore(id: string): Promise<void> {
 }
 
 async function descendants(pid: number): Promise<number[]> {
-  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
-  const children = text.split(' ').filter(Boolean).map(Number);
+  const children = await childrenOf(pid);
   return [...children, ...(await Promise.all(children.map(descendants))).flat()];
 }
 

@@ -103,3 +103,9 @@ export async function hasOwn(kind: 'cgroup' | 'net', pid: number): Promise<boole
   const namespaceOf = (process: number | 'self') => readlink(`/proc/${process}/ns/${kind}`);
   return (await namespaceOf(pid)) !== (await namespaceOf('self'));
 }
+
+/** Of a process's first thread, which starts them as a rule; none when it has ended. */
+export async function childrenOf(pid: number): Promise<number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+  return text.split(' ').filter(Boolean).map(Number);
+}
